@@ -1,0 +1,1 @@
+"""The command `magma-remote`: wires model, runtime and adapters."""

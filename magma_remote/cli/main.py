@@ -1,0 +1,53 @@
+"""The group `magma-remote`: sub-commands are loaded when they are called, errors end as one message."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from magma_remote import __version__
+from magma_remote.errors import MagmaRemoteError
+
+# name → module; the module's attribute is the name with "-" as "_"
+COMMANDS = {
+    "cpus": "magma_remote.cli.cpus",
+    "import-captainrc": "magma_remote.cli.campaign",
+    "jobs": "magma_remote.cli.campaign",
+    "quickrun": "magma_remote.cli.quickrun",
+    "validate": "magma_remote.cli.campaign",
+}
+
+
+class _Lazy(click.Group):
+    """Imports a command's module only when that command is asked for: `quickrun` starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
+        if not isinstance(command, click.Command):
+            raise TypeError(cmd_name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="magma-remote")
+def cli() -> None:
+    """Run Magma fuzzing campaigns.
+
+    Exit codes: 0 all went well, 1 something failed, 2 bad usage or configuration.
+    """
+
+
+def main() -> None:
+    """Entry point: an error of ours becomes its message and its exit code, never a traceback."""
+    try:
+        sys.exit(cli(standalone_mode=True))
+    except MagmaRemoteError as error:
+        click.echo(f"magma-remote: {error}", err=True)
+        sys.exit(error.exit_code)

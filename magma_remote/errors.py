@@ -1,0 +1,81 @@
+"""One tree of errors: every failure that a user can cause or meet has a class and a message to act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class MagmaRemoteError(Exception):
+    """Base of all of them. `str()` says what failed, where, and what to do next."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in a file that a user wrote.
+
+    `line` counts from 1 and is None where no line is to blame (a missing key).
+    """
+
+    key: str
+    found: str
+    allowed: str
+    line: int | None = None
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """`KEY: found …; allowed: …; hint`, without the place."""
+        text = f"{self.key}: {self.found}" if self.key else self.found
+        if self.allowed:
+            text += f"; allowed: {self.allowed}"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class ConfigError(MagmaRemoteError):
+    """A configuration that is refused, with everything that is wrong in it."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem], *, source: str = "") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        super().__init__("\n".join(f"{self._place(p)}{p}" for p in self.problems))
+
+    def _place(self, problem: Problem) -> str:
+        parts = [self.source] if self.source else []
+        if problem.line is not None:
+            parts.append(str(problem.line) if self.source else f"line {problem.line}")
+        return ":".join(parts) + ": " if parts else ""
+
+
+class UsageError(MagmaRemoteError):
+    """The command line or the place that it names cannot be used as asked."""
+
+    exit_code = 2
+
+
+class CpuError(MagmaRemoteError):
+    """A demand for CPUs that this machine cannot meet, or a topology that cannot be read."""
+
+    exit_code = 2
+
+
+class EngineError(MagmaRemoteError):
+    """Docker Engine is not there, refuses, or answered what cannot be used."""
+
+
+class BuildError(MagmaRemoteError):
+    """An image did not build. `log_tail` holds the last lines of the build."""
+
+    def __init__(self, message: str, *, log_tail: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.log_tail = log_tail
+
+
+class StorageError(MagmaRemoteError):
+    """A folder or file system that results or caches need is full, missing or held by another run."""

@@ -1,0 +1,1 @@
+"""What runs: trials, leases, signals. Knows the outside world through `ports` alone."""
