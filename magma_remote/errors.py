@@ -79,3 +79,11 @@ class BuildError(MagmaRemoteError):
 
 class StorageError(MagmaRemoteError):
     """A folder or file system that results or caches need is full, missing or held by another run."""
+
+
+class BusyError(MagmaRemoteError):
+    """Another run on this machine holds what this one needs; the message names the holder."""
+
+
+class StoppedError(MagmaRemoteError):
+    """Whoever waited was told to stop before it got what it waited for."""
