@@ -1,0 +1,222 @@
+"""Docker Engine behind the `Runner` protocol, through Docker's own SDK."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig, Mount
+from docker.utils import kwargs_from_env, parse_repository_tag
+
+from magma_remote.errors import BuildError, EngineError
+from magma_remote.model.container import SHARED
+from magma_remote.ports import LogLine, Owned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from magma_remote.model.container import ContainerSpec
+    from magma_remote.model.cpus import CpuSet
+    from magma_remote.model.image import Recipe
+
+ANSWER_SECONDS = 60
+_CONFLICT = 409
+_HINT = "`docker info` tells whether the engine runs and whether you may use it; `make setup` starts one"
+
+
+@contextmanager
+def _engine(doing: str) -> Iterator[None]:
+    """Every error of the SDK becomes an EngineError that says what was being done."""
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(f"Docker Engine refused {doing}: {error.explanation or error}") from error
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise EngineError(f"Docker Engine did not answer {doing}: {error}; {_HINT}") from error
+
+
+class DockerRunner:
+    """The engine that `DOCKER_HOST` or the default socket names, which must be on this machine.
+
+    Each thread has a client of its own: a `wait` of days blocks one connection and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._environment: dict[str, Any] = dict(kwargs_from_env())
+        self._local = threading.local()
+        self._version = "auto"
+        url = self._environment.get("base_url", "")
+        if url and not url.startswith(("unix://", "http+unix://")):
+            raise EngineError(
+                f"DOCKER_HOST is {url}: CPUs are pinned by this machine's numbers, so the engine must be "
+                "on this machine; unset DOCKER_HOST"
+            )
+
+    @property
+    def _api(self) -> docker.APIClient:
+        if not hasattr(self._local, "api"):
+            self._local.api = docker.APIClient(
+                version=self._version, timeout=ANSWER_SECONDS, **self._environment
+            )
+            self._version = self._local.api.api_version
+        api: docker.APIClient = self._local.api
+        return api
+
+    def check(self) -> None:
+        """See `Runner.check`."""
+        with _engine("a ping"):
+            self._api.ping()
+
+    def image_id(self, name: str) -> str | None:
+        """See `Runner.image_id`."""
+        with _engine(f"for image {name}"):
+            try:
+                return str(self._api.inspect_image(name)["Id"])
+            except ImageNotFound:
+                return None
+
+    def pull(self, name: str) -> str:
+        """See `Runner.pull`."""
+        with _engine(f"to pull {name}"):
+            repository, tag = parse_repository_tag(name)
+            self._api.pull(repository, tag=tag or "latest")
+        found = self.image_id(name)
+        if found is None:
+            raise EngineError(f"Docker Engine pulled {name}, yet has no such image")
+        return found
+
+    def image_with(self, label: str, value: str) -> str | None:
+        """See `Runner.image_with`."""
+        with _engine("for images"):
+            found = self._api.images(filters={"label": f"{label}={value}"})
+        return str(max(found, key=lambda image: image["Created"])["Id"]) if found else None
+
+    def build(self, recipe: Recipe, context: Path, *, cpus: CpuSet, on_line: Callable[[str], None]) -> str:
+        """See `Runner.build`. Leaving it by an exception closes the connection, which ends the build."""
+        with _engine(f"to build {recipe.name}"), context.open("rb") as tar:
+            answers = self._api.build(
+                fileobj=tar,
+                custom_context=True,
+                dockerfile="docker/Dockerfile",
+                tag=recipe.tag,
+                buildargs=dict(recipe.build_args),
+                labels=recipe.labels,
+                container_limits={"cpusetcpus": ",".join(map(str, cpus))},
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            image = _follow_build(answers, recipe, on_line)
+            self._api.tag(image, recipe.name, "latest")
+            return image
+
+    def create(self, spec: ContainerSpec) -> str:
+        """See `Runner.create`."""
+        with _engine("to create a container"):
+            host = self._api.create_host_config(
+                mounts=[Mount(SHARED, str(spec.shared), type="bind")],
+                cpuset_cpus=",".join(map(str, spec.cpus)),
+                network_mode="none",
+                cap_add=["SYS_PTRACE"],
+                security_opt=["seccomp=unconfined"],
+                # The launched and terminated lines are read back: a driver without logs would lose them.
+                log_config=LogConfig(type="json-file"),
+            )
+            created = self._api.create_container(
+                spec.image,
+                host_config=host,
+                entrypoint=list(spec.command) if spec.command else None,
+                environment=dict(spec.environment),
+                labels=dict(spec.labels),
+                network_disabled=True,
+            )
+        return str(created["Id"])
+
+    def start(self, container: str) -> None:
+        """See `Runner.start`."""
+        with _engine("to start a container"):
+            self._api.start(container)
+
+    @contextmanager
+    def lines(self, container: str, *, follow: bool) -> Iterator[Iterator[LogLine]]:
+        """See `Runner.lines`."""
+        with _engine("for a container's output"):
+            stream = self._api.logs(container, stream=True, follow=follow, timestamps=True)
+            try:
+                yield (_log_line(frame) for frame in stream)
+            finally:
+                stream.close()
+
+    def wait(self, container: str) -> None:
+        """See `Runner.wait`."""
+        with _engine("to wait for a container"):
+            self._api.wait(container)
+
+    def execute(self, container: str, script: str) -> Iterator[bytes]:
+        """See `Runner.execute`."""
+        with _engine("to run a script in a container"):
+            created = self._api.exec_create(container, ["bash", "-c", script], stderr=False)
+            yield from self._api.exec_start(created["Id"], stream=True)
+
+    def kill(self, container: str) -> None:
+        """See `Runner.kill`."""
+        with _engine("to end a container"), _already(_CONFLICT):
+            self._api.kill(container)
+
+    def remove(self, container: str) -> None:
+        """See `Runner.remove`."""
+        with _engine("to remove a container"), _already(_CONFLICT):
+            self._api.remove_container(container, force=True, v=True)
+
+    def owned(self, label: str) -> tuple[Owned, ...]:
+        """See `Runner.owned`."""
+        with _engine("for its containers"):
+            found = self._api.containers(all=True, filters={"label": label})
+        return tuple(Owned(id=item["Id"], labels=item["Labels"]) for item in found)
+
+
+@contextmanager
+def _already(*statuses: int) -> Iterator[None]:
+    """Pass over the answers that say that there is nothing left to do."""
+    try:
+        yield
+    except NotFound:
+        return
+    except APIError as error:
+        if error.status_code not in statuses:
+            raise
+
+
+def _follow_build(answers: Iterator[dict[str, Any]], recipe: Recipe, on_line: Callable[[str], None]) -> str:
+    tail: list[str] = []
+    image = ""
+    for answer in answers:
+        text = str(answer.get("stream") or answer.get("status") or answer.get("error") or "")
+        for line in text.splitlines():
+            on_line(line)
+            tail = [*tail[-19:], line]
+        image = (answer.get("aux") or {}).get("ID", image)
+        if "error" in answer:
+            raise BuildError(
+                f"the image {recipe.name} did not build: {answer['error']}", log_tail=tuple(tail)
+            )
+    if not image:
+        raise BuildError(f"the build of {recipe.name} ended without an image", log_tail=tuple(tail))
+    return image
+
+
+def _log_line(frame: bytes) -> LogLine:
+    """Read a frame `2026-01-31T12:00:00.123456789Z text`; strptime knows no nanoseconds."""
+    stamp, _, text = frame.decode(errors="replace").partition(" ")
+    match = re.fullmatch(r"(.+T[0-9:]+)(?:\.([0-9]+))?Z", stamp)
+    if not match:
+        raise EngineError(f"Docker Engine stamped a line of output as {stamp!r}")
+    whole = datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    return LogLine(at=whole.timestamp() + float(f"0.{match[2] or 0}"), text=text)

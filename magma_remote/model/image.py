@@ -1,0 +1,162 @@
+"""What an image is made from: build arguments, parts of the tree, and the digest of both."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .campaign import CanaryMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .campaign import Campaign
+
+DOCKERFILE = PurePosixPath("docker/Dockerfile")
+_LABEL = "magma-remote"
+DIGEST_LABEL = f"{_LABEL}.digest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to build the image of one (fuzzer, target): arguments as `docker build` gets them.
+
+    `base_images` are the ids of the images that the Dockerfile starts FROM: a new base is a new image.
+    """
+
+    fuzzer: str
+    target: str
+    build_args: Mapping[str, str]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Captain's `magma/FUZZER/TARGET`, in the lower case that Docker asks for."""
+        return f"magma/{self.fuzzer}/{self.target}".lower()
+
+    @property
+    def tag(self) -> str:
+        """The name with the digest's start as its tag: no two recipes share one."""
+        return f"{self.name}:{self.digest[:16]}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells this image from a stale one of the same name."""
+        return {
+            DIGEST_LABEL: self.digest,
+            f"{_LABEL}.fuzzer": self.fuzzer,
+            f"{_LABEL}.target": self.target,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Entry:
+    """A file of a build context: `kind` is `f`, `x` (executable), `l` (link) or `d`, `content` a SHA-256."""
+
+    path: str
+    kind: str
+    content: str
+
+
+def build_args(campaign: Campaign, fuzzer: str, target: str, *, uid: int, gid: int) -> Mapping[str, str]:
+    """The arguments of captain's build.sh (Magma v1.2)."""
+    args = {"fuzzer_name": fuzzer, "target_name": target, "USER_ID": str(uid), "GROUP_ID": str(gid)}
+    if campaign.canary_mode is CanaryMode.CANARIES:
+        args["canaries"] = "1"
+    if campaign.canary_mode is CanaryMode.FIXES:
+        args["fixes"] = "1"
+    if campaign.isan:
+        args["isan"] = "1"
+    if campaign.harden:
+        args["harden"] = "1"
+    return MappingProxyType(args)
+
+
+def digest(build_args: Mapping[str, str], base_images: Iterable[str], entries: Iterable[Entry]) -> str:
+    """SHA-256 (hex) of everything that goes into an image; the order of the inputs does not matter."""
+    state = hashlib.sha256()
+    rows = [("arg", key, value) for key, value in sorted(build_args.items())]
+    rows += [("base", base, "") for base in sorted(base_images)]
+    rows += [(entry.kind, entry.path, entry.content) for entry in sorted(entries)]
+    for row in rows:
+        state.update("".join(f"{len(part.encode())}:{part}" for part in row).encode())
+    return state.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a Dockerfile takes from outside: images it starts FROM and paths it copies from the tree."""
+
+    base_images: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def sources(dockerfile: str, build_args: Mapping[str, str]) -> Sources:
+    """Read FROM, ARG, ENV, COPY and ADD of a Dockerfile; `.` in the paths means the whole tree.
+
+    docker/ itself is always among the paths: the Dockerfile is part of what an image is made from.
+    """
+    values: dict[str, str] = {}
+    bases: list[str] = []
+    stages: set[str] = set()
+    paths = {DOCKERFILE.parent.as_posix()}
+    for word, rest in _instructions(dockerfile):
+        if word == "ARG":
+            name, _, default = rest.partition("=")
+            values[name.strip()] = build_args.get(name.strip(), _expand(default.strip().strip("\"'"), values))
+        elif word == "ENV":
+            values.update(_environment(rest, values))
+        elif word == "FROM":
+            words = _plain_words(_expand(rest, values))
+            if words and words[0] not in stages | {"scratch"}:
+                bases.append(words[0])
+            stages.update(words[2:3])
+        elif word in {"COPY", "ADD"} and "--from=" not in rest:
+            paths.update(_tree_paths(_plain_words(_expand(rest, values))[:-1]))
+    return Sources(base_images=tuple(bases), paths=(".",) if "." in paths else tuple(sorted(paths)))
+
+
+def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
+    """Instructions with their line continuations joined; comments and heredocs are no instructions."""
+    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+        match = re.match(r"\s*([A-Za-z]+)\s+(.*)", line)
+        if match:
+            yield match[1].upper(), match[2].strip()
+
+
+def _plain_words(text: str) -> list[str]:
+    """Words of an instruction without its `--flags`, shell or JSON form alike."""
+    return [word for word in re.findall(r"[^\s\"\[\],]+", text) if not word.startswith("--")]
+
+
+def _environment(rest: str, values: Mapping[str, str]) -> dict[str, str]:
+    pairs = re.findall(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S*)", rest) if re.match(r"\w+=", rest) else []
+    if not pairs:
+        name, _, value = rest.partition(" ")
+        pairs = [(name, value.strip())]
+    return {name: _expand(value.strip("\"'"), values) for name, value in pairs}
+
+
+def _expand(text: str, values: Mapping[str, str]) -> str:
+    """Replace `$x`, `${x}`, `${x:-default}` and `${x:+other}` as Docker does."""
+
+    def value(match: re.Match[str]) -> str:
+        known = values.get(match["name"] or match["bare"], "")
+        if match["op"] == ":-":
+            return known or match["word"]
+        return (match["word"] if known else "") if match["op"] == ":+" else known
+
+    return re.sub(r"\$(?:\{(?P<name>\w+)(?:(?P<op>:[-+])(?P<word>[^}]*))?\}|(?P<bare>\w+))", value, text)
+
+
+def _tree_paths(words: Iterable[str]) -> Iterator[str]:
+    for word in words:
+        if re.match(r"[a-z]+://|git@", word):
+            continue
+        path = PurePosixPath("/", *PurePosixPath(word).parts).relative_to("/").as_posix()
+        yield "." if "*" in path.split("/", 1)[0] or ".." in path else re.split(r"/[^/]*[*?\[]", path)[0]

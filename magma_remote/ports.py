@@ -1,0 +1,81 @@
+"""What the runtime needs of the outside world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from magma_remote.model.container import ContainerSpec
+    from magma_remote.model.cpus import CpuSet
+    from magma_remote.model.image import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """A line of a container's output and when the engine received it (seconds since the epoch)."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """A container of ours, running or not."""
+
+    id: str
+    labels: Mapping[str, str]
+
+
+class Runner(Protocol):
+    """Docker Engine. All methods are thread-safe and raise EngineError where the engine fails or is gone."""
+
+    def check(self) -> None:
+        """Answer, or EngineError with what to do."""
+
+    def image_id(self, name: str) -> str | None:
+        """Id of a local image by its name, None where there is none."""
+
+    def pull(self, name: str) -> str:
+        """Fetch an image by its name; its id."""
+
+    def image_with(self, label: str, value: str) -> str | None:
+        """Id of the newest local image that carries this label."""
+
+    def build(
+        self,
+        recipe: Recipe,
+        context: Path,
+        *,
+        cpus: CpuSet,
+        on_line: Callable[[str], None],
+    ) -> str:
+        """Build from a tar file, on these CPUs alone; the image's id. BuildError where the build fails."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container; its id."""
+
+    def start(self, container: str) -> None:
+        """Start a created container."""
+
+    def lines(self, container: str, *, follow: bool) -> AbstractContextManager[Iterator[LogLine]]:
+        """Output so far or, with `follow`, until the container ends or the iterator is left."""
+
+    def wait(self, container: str) -> None:
+        """Return when the container has ended."""
+
+    def execute(self, container: str, script: str) -> Iterator[bytes]:
+        """Run a Bash script in a running container as its own user; chunks of its standard output."""
+
+    def kill(self, container: str) -> None:
+        """End a container at once; nothing where it has ended."""
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container; nothing where it is gone."""
+
+    def owned(self, label: str) -> tuple[Owned, ...]:
+        """All containers that carry this label."""
