@@ -1,0 +1,24 @@
+# Each target calls one thing. `make` alone lists them.
+PYTHON ?= python3
+WORKDIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test bench
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+
+setup:  ## .venv from the pins; Docker Engine, base image and core_pattern where they are missing
+	@$(PYTHON) -m scripts.setup
+
+demo: setup  ## a real campaign on this machine and its table (WORKDIR=DIR to choose where)
+	@.venv/bin/magma-remote quickrun examples/demo.hjson --workdir "$(WORKDIR)"
+
+check: setup  ## ruff, mypy, yamllint, unit and integration tests
+	@scripts/check tests/unit tests/integration
+
+test: setup  ## everything: check and the acceptance tests
+	@scripts/check tests
+
+bench: setup  ## overhead of quickrun over the ideal
+	@.venv/bin/python tests/bench/quickrun.py

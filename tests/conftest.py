@@ -1,0 +1,46 @@
+"""What all tests share. A missing service skips a test on a developer's machine and fails it in CI."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+import docker
+import pytest
+from docker.errors import DockerException, ImageNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASE_IMAGE = "debian:bookworm"
+CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def missing(what: str) -> NoReturn:
+    """End the test that cannot run: skipped here, failed in CI, where everything must be there."""
+    reason = f"{what}: run make setup"
+    if CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[docker.DockerClient]:
+    """A client of the engine of this machine."""
+    try:
+        client = docker.from_env(timeout=30)
+        client.ping()
+    except DockerException as error:
+        missing(f"no Docker Engine answers ({error})")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def base_image(docker_engine: docker.DockerClient) -> str:
+    """Name of the image that the demo tree's images are built from."""
+    try:
+        docker_engine.images.get(BASE_IMAGE)
+    except ImageNotFound:
+        missing(f"no image {BASE_IMAGE}")
+    return BASE_IMAGE
