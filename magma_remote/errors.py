@@ -59,6 +59,10 @@ class UsageError(MagmaRemoteError):
     exit_code = 2
 
 
+class WireError(MagmaRemoteError):
+    """A message of ours that is not in the form that this version speaks."""
+
+
 class CpuError(MagmaRemoteError):
     """A demand for CPUs that this machine cannot meet, or a topology that cannot be read."""
 

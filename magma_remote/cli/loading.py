@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from magma_remote.adapters.hjson_file import read_hjson
+from magma_remote.adapters.magma_tree import read_tree
+from magma_remote.errors import Problem, UsageError
+from magma_remote.model.campaign_file import magma_line, magma_path, read_campaign
+from magma_remote.model.jobs import expand
 
+if TYPE_CHECKING:
     from magma_remote.model.campaign import Campaign
+    from magma_remote.model.document import Table
     from magma_remote.model.jobs import Job
     from magma_remote.model.tree import MagmaTree
 
@@ -32,4 +38,27 @@ def load(file: Path, magma: Path | None) -> Loaded:
 
     ConfigError holds everything that is wrong, in file order.
     """
-    raise NotImplementedError
+    document = read_hjson(file)
+    root, tree, problems = _tree(document, file, magma)
+    campaign = read_campaign(document, tree=tree, source=str(file), problems=problems)
+    if tree is None:
+        raise AssertionError(problems)
+    return Loaded(file=file, campaign=campaign, root=root, tree=tree, jobs=expand(campaign, tree))
+
+
+def _tree(document: Table, file: Path, magma: Path | None) -> tuple[Path, MagmaTree | None, tuple[Problem, ...]]:
+    """The tree and its absolute path, or why there is none. The file's own path is relative to the file."""
+    written = magma_path(document)
+    line = magma_line(document) if magma is None else None
+    if magma is None and written is None:
+        found = "missing" if line is None else "no usable path"
+        return file, None, (_problem("MAGMA", line, found),)
+    try:
+        root = (magma or file.parent / Path(str(written)).expanduser()).resolve()
+        return root, read_tree(root), ()
+    except (UsageError, OSError, RuntimeError, ValueError) as error:  # a home, a link or a text that is no path
+        return file, None, (_problem("MAGMA" if magma is None else "--magma", line, str(error)),)
+
+
+def _problem(key: str, line: int | None, found: str) -> Problem:
+    return Problem(key=key, line=line, found=found, allowed="the path of a Magma tree, or the option --magma DIR")

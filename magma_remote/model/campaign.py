@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .tree import MagmaTree
     from .units import Duration, Size
 
 
@@ -63,3 +64,19 @@ class Campaign:
     def workers_for(self, fuzzer: str) -> int:
         """Least number of logical CPUs that a trial of `fuzzer` needs."""
         return self.fuzzer_campaign_workers.get(fuzzer, self.campaign_workers)
+
+    def targets_for(self, fuzzer: str) -> tuple[str, ...]:
+        """What `fuzzer` runs on: its override, or TARGETS."""
+        return self.overridden_targets.get(fuzzer, self.targets)
+
+    def programs_for(self, fuzzer: str, target: str, tree: MagmaTree) -> tuple[str, ...]:
+        """Programs of one pair: its own list, else what the target has of the fuzzer's list, else all."""
+        exact = self.programs.get(f"{fuzzer},{target}")
+        if exact is not None:
+            return exact
+        offered = tree.programs(target)
+        return tuple(p for p in self.programs.get(fuzzer, tuple(offered)) if p in offered)
+
+    def fuzzargs_for(self, fuzzer: str, target: str) -> str:
+        """Arguments of the fuzzer for one pair; the longer key wins."""
+        return self.fuzzargs.get(f"{fuzzer},{target}", self.fuzzargs.get(fuzzer, ""))
