@@ -62,6 +62,12 @@ class CpuLeases:
         with self._changed:
             return tuple(self._sets[index] for index in sorted(self._free))
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a lease at this moment."""
+        with self._changed:
+            return len(self._queue)
+
     @contextmanager
     def lease(self, demand: int, *, stop: Event | None = None) -> Iterator[CpuSet]:
         """Wait for at least `demand` CPUs, hold them for the block, give them back on every way out.
