@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 from scripts.setup.shell import SetupError
 
 if TYPE_CHECKING:
-    from scripts.setup.shell import Shell
+    from scripts.setup.shell import Result, Shell
 
 _LOCK = ("-o", "DPkg::Lock::Timeout=120")  # another apt may be at work on a machine that just started
+
+
+def update(shell: Shell) -> Result:
+    """Fetch the package lists. A source out of reach must not matter when the others have what we need."""
+    return shell.as_root(["apt-get", *_LOCK, "update"], timeout=300)
 
 
 def install(shell: Shell, *packages: str) -> None:
@@ -20,9 +25,8 @@ def install(shell: Shell, *packages: str) -> None:
     line = ["apt-get", *_LOCK, "install", "-y", "--no-install-recommends", *packages]
     shell.root_argv(["apt-get", "install", "-y", *packages])
     shell.say(f"installing {names} with apt-get …")
-    # A source that is out of reach must not matter when the others have what we need.
-    update = shell.as_root(["apt-get", *_LOCK, "update"], timeout=300)
+    updated = update(shell)
     result = shell.as_root(line, timeout=900)
     if not result.ok:
-        told = result if update.ok else update
+        told = result if updated.ok else updated
         raise SetupError(f"apt-get install {names} failed:\n{told.tail()}")

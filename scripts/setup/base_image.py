@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 SUITE = "bookworm"
 IMAGE = f"debian:{SUITE}"
-LABEL = (
-    "io.github.magma-remote.base=debootstrap"  # docker image ls --filter label=… tells ours from a pulled one
-)
+LABEL = "io.github.magma-remote.base=debootstrap"  # docker image ls --filter label=… tells ours from a pulled one
 PULL_SILENCE, PULL_LIMIT = 45, 1800  # seconds without a sign of life, and in all
 
 # What belongs to the running system or can be fetched again is left out; the engine mounts its own /dev.
@@ -63,12 +61,20 @@ def mirror(listing: str) -> str | None:
     return None
 
 
+def find_mirror(shell: Shell) -> str | None:
+    """The mirror that this machine's apt uses; None leaves the choice to debootstrap."""
+    ask = ["apt-get", "indextargets", "--format", _SOURCES, "Created-By: Packages"]
+    found = mirror(shell.run(ask, timeout=60).output)
+    if not found and shell.which("apt-get") and apt.update(shell).ok:  # apt names sources only once it has lists
+        found = mirror(shell.run(ask, timeout=60).output)
+    return found
+
+
 def debootstrap(shell: Shell, tarball: Path) -> None:
     """Make a minimal Debian root file system in `tarball`, from the mirror that this machine's apt uses."""
     if not shell.which("debootstrap"):
         apt.install(shell, "debootstrap", "debian-archive-keyring")
-    listing = shell.run(["apt-get", "indextargets", "--format", _SOURCES, "Created-By: Packages"], timeout=60)
-    address = mirror(listing.output) if listing.ok else None
+    address = find_mirror(shell)
     tarball.parent.mkdir(parents=True, exist_ok=True)
     shell.say("making it with debootstrap, which takes a minute …")
     with tempfile.TemporaryDirectory(dir=tarball.parent, prefix="making-") as scratch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,9 +75,7 @@ def ensure(shell: Shell, records: Path) -> str:
 def _refuse_other_host() -> None:
     host = os.environ.get("DOCKER_HOST")
     if host and host != DEFAULT_HOST:
-        raise SetupError(
-            f"DOCKER_HOST is {host} and no engine answers there: start that one, or unset DOCKER_HOST"
-        )
+        raise SetupError(f"DOCKER_HOST is {host} and no engine answers there: start that one, or unset DOCKER_HOST")
 
 
 def _denied() -> str:
@@ -125,9 +125,7 @@ def _start_as_process(shell: Shell, log: Path) -> None:
     answered = shell.wait_for(lambda: _answers(shell) or process.poll() is not None, timeout=60)
     if not answered or not _answers(shell):
         text = log.read_text(encoding="utf-8", errors="replace")
-        raise SetupError(
-            f"dockerd did not come up:\n{Result(code=1, output=text).tail(20)}\nAll of it is in {log}"
-        )
+        raise SetupError(f"dockerd did not come up:\n{Result(code=1, output=text).tail(20)}\nAll of it is in {log}")
 
 
 def stop(shell: Shell, records: Path) -> str:
@@ -136,20 +134,22 @@ def stop(shell: Shell, records: Path) -> str:
     if not record.is_file():
         return "setup started no Docker Engine: nothing to stop"
     how = record.read_text(encoding="ascii")
-    record.unlink()
     if how == "systemd":
         shell.as_root(["systemctl", "stop", "docker.socket", "docker.service"], timeout=120)
     elif how == "service":
         shell.as_root(["service", "docker", "stop"], timeout=60)
     else:
         _stop_process(shell)
-    gone = shell.wait_for(lambda: not _answers(shell), timeout=40)
-    return "Docker Engine is stopped" if gone else "Docker Engine was told to stop and still answers"
+    if not shell.wait_for(lambda: not _answers(shell), timeout=40):
+        raise SetupError(f"Docker Engine (started by {how}) was told to stop and still answers")
+    record.unlink()
+    return "Docker Engine is stopped"
 
 
 def _stop_process(shell: Shell) -> None:
     pid = PID_FILE.read_text(encoding="ascii").strip() if PID_FILE.is_file() else ""
     command = Path(f"/proc/{pid}/comm")
     if pid and command.is_file() and command.read_text(encoding="ascii").strip() == "dockerd":
-        shell.as_root(["kill", "-TERM", pid], timeout=20)
+        # by Python, since a bare machine has no kill but its shell's own
+        shell.as_root([sys.executable, "-c", f"import os; os.kill({int(pid)}, {signal.SIGTERM:d})"], timeout=20)
         shell.wait_for(lambda: not command.exists(), timeout=30)

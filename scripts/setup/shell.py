@@ -112,9 +112,7 @@ class Shell:
         if self.is_root():
             return list(argv)
         if not self.run(["sudo", "-n", "true"], timeout=20).ok:
-            raise SetupError(
-                f"root is needed for this. Type:\n    sudo {shlex.join(argv)}\nand call setup again"
-            )
+            raise SetupError(f"root is needed for this. Type:\n    sudo {shlex.join(argv)}\nand call setup again")
         return ["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive", *argv]
 
     def start_as_root(self, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

@@ -39,9 +39,7 @@ def take(shell: Shell, todo: Iterable[tuple[str, Step]]) -> int:
 def main(arguments: list[str]) -> int:
     """Exit code: 0 all is there, 1 something is missing and could not be had, 2 bad usage."""
     parser = argparse.ArgumentParser(prog="python3 -m scripts.setup", description=__doc__)
-    parser.add_argument(
-        "--stop-engine", action="store_true", help="stop the Docker Engine that setup started"
-    )
+    parser.add_argument("--stop-engine", action="store_true", help="stop the Docker Engine that setup started")
     if parser.parse_args(arguments).stop_engine:
         return take(Shell(), [("engine", lambda shell: engine.stop(shell, ROOT / ".cache"))])
     return take(Shell(), steps())
