@@ -32,11 +32,9 @@ class ContainerSpec:
     command: tuple[str, ...] | None = None
 
 
-def labels(job: Job, *, workdir: Path, campaign_id: str) -> Mapping[str, str]:
+def labels(job: Job, *, workdir: Path, campaign_id: str) -> dict[str, str]:
     """What a later start needs to find an orphan and its owner."""
-    return MappingProxyType(
-        {WORKDIR_LABEL: str(workdir), CAMPAIGN_LABEL: campaign_id, JOB_LABEL: str(job)},
-    )
+    return {WORKDIR_LABEL: str(workdir), CAMPAIGN_LABEL: campaign_id, JOB_LABEL: str(job)}
 
 
 def environment(job: Job, campaign: Campaign, cpus: CpuSet) -> Mapping[str, str]:

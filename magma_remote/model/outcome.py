@@ -16,12 +16,12 @@ class Reason(Enum):
     """Why a trial is no result. The values are for machines and never change."""
 
     IMAGE = "image"
-    START = "start"
     ENGINE = "engine"
     NOT_LAUNCHED = "not_launched"
     ENDED_EARLY = "ended_early"
     OVERRAN = "overran"
     NO_MONITOR = "no_monitor"
+    CACHE = "cache"
     CACHE_FULL = "cache_full"
     ARCHIVE = "archive"
     INTERRUPTED = "interrupted"
@@ -33,6 +33,9 @@ class Kill(Enum):
     STOPPED = "stopped"
     NOT_LAUNCHED_IN_TIME = "not_launched_in_time"
     OVERRAN = "overran"
+
+
+_LATE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def judge(seen: Observation) -> Verdict:
 
 
 def _failure(seen: Observation) -> tuple[Reason | None, str]:
-    if seen.killed is Kill.STOPPED:
+    if seen.killed is Kill.STOPPED and seen.terminated_at is None:
         return Reason.INTERRUPTED, "stopped before its end"
     if seen.launched_at is None:
         late = seen.killed is Kill.NOT_LAUNCHED_IN_TIME
@@ -90,7 +93,7 @@ def _failure(seen: Observation) -> tuple[Reason | None, str]:
 def _short(seen: Observation, launched_at: float) -> tuple[Reason | None, str]:
     """Whether a launched trial ran more or less than its TIMEOUT."""
     asked = human_seconds(seen.timeout)
-    if seen.killed is Kill.OVERRAN:
+    if seen.killed is Kill.OVERRAN and seen.terminated_at is None:
         return Reason.OVERRAN, f"the fuzzer did not end after its {asked}"
     if seen.terminated_at is None:
         return Reason.ENDED_EARLY, f"the container died before its {asked} were over"
@@ -101,6 +104,12 @@ def _short(seen: Observation, launched_at: float) -> tuple[Reason | None, str]:
 
 
 def _warnings(seen: Observation) -> list[str]:
+    late = (seen.terminated_at or 0.0) - (seen.launched_at or 0.0) - seen.timeout
+    warnings = [f"the fuzzer took {late:.0f} s to end after its TIMEOUT"] if late > _LATE_SECONDS else []
+    return warnings + _silence(seen)
+
+
+def _silence(seen: Observation) -> list[str]:
     if seen.last_stamp is None:
         return ["no canary was ever reached: Magma's exp2json leaves such a trial out"]
     # Stamps are nominal and drift with load; a silent last half says more than drift.

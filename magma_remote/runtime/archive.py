@@ -1,0 +1,70 @@
+"""A trial's files become its entry in `ar/`: made in `staging/`, entered by one rename, never half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import StorageError
+from magma_remote.model.layout import TARBALL, trial_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from magma_remote.model.cpus import CpuSet
+    from magma_remote.model.jobs import Job
+    from magma_remote.model.layout import Workdir
+
+
+@contextmanager
+def pinned(cpus: CpuSet) -> Iterator[None]:
+    """Keep this thread on the CPUs that its trial still holds: nobody else's trial feels its work."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
+    """Archive SHARED to `ar/FUZZER/TARGET/PROGRAM/RUN`, as `ball.tar` or, with `plain`, as it is.
+
+    StorageError leaves no entry; SHARED stays as it was.
+    """
+    staged = workdir.staging / trial_name(job)
+    entry = workdir.entry(job)
+    try:
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        if plain:
+            shutil.copytree(shared, staged, symlinks=True, dirs_exist_ok=True)
+        else:
+            _tar(shared, staged / TARBALL)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        staged.rename(entry)
+        _sync(entry.parent)
+    except OSError as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise StorageError(f"{entry} could not be written: {error.strerror or error}") from error
+
+
+def _tar(shared: Path, tarball: Path) -> None:
+    """`tar -C SHARED .`: names start with `./`, in a fixed order."""
+    with tarball.open("wb") as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            tar.add(shared, arcname=".")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""A container's output: kept as its log, read for Magma's launched and terminated lines."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import TextIO
+
+    from magma_remote.ports import LogLine
+
+_TAIL = 20
+_LAUNCHED = re.compile(r"Campaign launched at \d{4}-\d\d-\d\d \d\d:\d\d")
+_TERMINATED = re.compile(r"Campaign terminated at \d{4}-\d\d-\d\d \d\d:\d\d")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """When the fuzzer was launched and terminated (seconds since the epoch), and the last lines.
+
+    `problems` says why the log is not whole: a full disk must not cost a trial whose files are safe.
+    """
+
+    launched_at: float | None
+    terminated_at: float | None
+    tail: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+
+def await_launch(lines: Iterable[LogLine]) -> bool:
+    """Read until the launched line; False where the output ends without it."""
+    return any(_LAUNCHED.search(line.text) for line in lines)
+
+
+def save_output(lines: Iterable[LogLine], destination: Path) -> Output:
+    """Write the log. The first launched line counts and the last terminated one: fuzzers may print anything."""
+    launched_at = terminated_at = None
+    tail: deque[str] = deque(maxlen=_TAIL)
+    with _Log(destination) as log:
+        for line in lines:
+            log.write(line.text)
+            tail.append(line.text.rstrip())
+            if launched_at is None and _LAUNCHED.search(line.text):
+                launched_at = line.at
+            if _TERMINATED.search(line.text):
+                terminated_at = line.at
+    return Output(launched_at=launched_at, terminated_at=terminated_at, tail=tuple(tail), problems=tuple(log.problems))
+
+
+class _Log:
+    """A file that gives up at its first error and says so."""
+
+    def __init__(self, path: Path) -> None:
+        self.problems: list[str] = []
+        self._path = path
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        self._try(self._open)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._try(self._file.close)
+
+    def write(self, text: str) -> None:
+        """Add a text unless an earlier one could not be added."""
+        if self._file and not self.problems:
+            self._try(lambda: self._file and self._file.write(text))
+
+    def _open(self) -> None:
+        self._file = self._path.open("w")
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self.problems.append(f"{self._path} is not whole: {error.strerror}")

@@ -1,0 +1,167 @@
+"""A whole campaign on this machine, without a queue: check, build, run every trial once, resume."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import BuildError, UsageError
+from magma_remote.model.outcome import Reason
+from magma_remote.model.result import Result
+from magma_remote.runtime import preflight, state
+from magma_remote.runtime.archive import publish
+from magma_remote.runtime.cache import COMPLETE, Cache, check_room
+from magma_remote.runtime.housekeeping import keep_off, reap
+from magma_remote.runtime.images import Images
+from magma_remote.runtime.pool import Pool
+from magma_remote.runtime.signals import on_stop, raise_stopped
+from magma_remote.runtime.trial import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from magma_remote.model.campaign import Campaign
+    from magma_remote.model.cpus import Layout
+    from magma_remote.model.image import Recipe
+    from magma_remote.model.jobs import Job
+    from magma_remote.model.layout import Workdir
+    from magma_remote.ports import Guards, Reporter, Runner
+    from magma_remote.runtime.images import Image, Owner
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to run and where: `root` is the Magma tree, `worker_ip` names this machine in build logs."""
+
+    campaign: Campaign
+    jobs: tuple[Job, ...]
+    root: Path
+    layout: Layout
+    workdir: Workdir
+    owner: Owner
+    worker_ip: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """The world that a run needs."""
+
+    runner: Runner
+    guards: Guards
+    reporter: Reporter
+
+
+def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
+    """Run all jobs that have no result yet; one Result for each job, in their order.
+
+    MagmaRemoteError where it is refused before any trial starts; StoppedError on a signal until then.
+    """
+    cache = Cache.of(order.campaign, order.workdir)
+    _refuse(order, outside, cache)
+    with ExitStack() as held:
+        held.enter_context(on_stop(raise_stopped))
+        order.workdir.root.mkdir(parents=True, exist_ok=True)
+        held.enter_context(outside.guards.workdir_lock(order.workdir.root))
+        held.enter_context(outside.guards.cpu_claims(order.layout.cpus, owner=str(order.workdir.root)))
+        site = _open(order, outside, cache)
+        held.callback(cache.close)
+        done = state.done(order.workdir, order.jobs)
+        images = _images(order, outside)
+        recipes = {(job.fuzzer, job.target): images.recipe(job.fuzzer, job.target) for job in order.jobs}
+        results = {job: state.earlier(order.workdir, job) for job in done}
+        _refuse_stale(results.values(), {pair: recipe.digest for pair, recipe in recipes.items()})
+        pending = [job for job in order.jobs if job not in results]
+        ready = _ensure(images, {pair: recipes[pair] for pair in dict.fromkeys(map(_pair, pending))}, outside.reporter)
+        results |= _unbuilt(pending, ready, outside.reporter)
+        runnable = {job: image for job in pending if not isinstance(image := ready[_pair(job)], BuildError)}
+        keep_off(order.layout.cpus)
+        pool = Pool(site, order.layout, outside.reporter, kept=len(done))
+        held.enter_context(on_stop(pool.stop))
+        results |= pool.run(runnable)
+    return tuple(results[job] for job in order.jobs)
+
+
+def _refuse(order: Order, outside: Outside, cache: Cache) -> None:
+    preflight.check_place(order.workdir, order.root)
+    state.refuse_foreign(order.workdir)
+    preflight.check_core_pattern()
+    check_room(cache, order.campaign, len(order.layout.sets))
+    outside.runner.check()
+
+
+def _open(order: Order, outside: Outside, cache: Cache) -> Site:
+    workdir = order.workdir
+    campaign_id = state.open_campaign(workdir, order.campaign)
+    reap(workdir, cache, runner=outside.runner, guards=outside.guards, reporter=outside.reporter)
+    for folder in (workdir.ar, workdir.logs, workdir.pocs, workdir.records, workdir.staging):
+        folder.mkdir(exist_ok=True)
+    cache.open()
+    _archive_kept(order, cache, outside.reporter)
+    return Site(campaign=order.campaign, campaign_id=campaign_id, workdir=workdir, cache=cache, runner=outside.runner)
+
+
+def _archive_kept(order: Order, cache: Cache, reporter: Reporter) -> None:
+    """Archive complete trials that an earlier run could not."""
+    for job in order.jobs:
+        folder = cache.trial(job)
+        if (folder / COMPLETE).is_file():
+            shutil.copyfile(folder / COMPLETE, order.workdir.record(job))
+            if not order.workdir.entry(job).exists():
+                publish(folder / "shared", order.workdir, job, plain=order.campaign.no_archive)
+                reporter.note(f"Archived {job}, which an earlier run had completed")
+            shutil.rmtree(folder)
+
+
+def _images(order: Order, outside: Outside) -> Images:
+    return Images(
+        runner=outside.runner,
+        guards=outside.guards,
+        reporter=outside.reporter,
+        campaign=order.campaign,
+        root=order.root,
+        owner=order.owner,
+        workdir=order.workdir,
+        worker_ip=order.worker_ip,
+        cpus=order.layout.cpus,
+    )
+
+
+def _pair(job: Job) -> Pair:
+    return job.fuzzer, job.target
+
+
+def _refuse_stale(earlier: Iterable[Result], digests: Mapping[Pair, str]) -> None:
+    changed = sorted({_pair(result.job) for result in earlier if result.digest != digests[_pair(result.job)]})
+    if changed:
+        names = ", ".join("/".join(pair) for pair in changed)
+        raise UsageError(
+            f"the trials that are there already ran on other images of {names}: the tree, its base image or the build "
+            "settings changed since; restore them, or take a new --workdir"
+        )
+
+
+def _ensure(images: Images, recipes: Mapping[Pair, Recipe], reporter: Reporter) -> dict[Pair, Image | BuildError]:
+    """All images before any trial: no build runs beside one."""
+    ready: dict[Pair, Image | BuildError] = {}
+    for number, (pair, recipe) in enumerate(recipes.items(), start=1):
+        reporter.building(recipe, number, len(recipes))
+        try:
+            ready[pair] = images.ensure(recipe)
+        except BuildError as error:
+            reporter.note(f"{error}; the trials of {'/'.join(pair)} fail, the others go on")
+            ready[pair] = error
+    return ready
+
+
+def _unbuilt(pending: Iterable[Job], ready: Mapping[Pair, Image | BuildError], reporter: Reporter) -> dict[Job, Result]:
+    results = {}
+    for job in pending:
+        if isinstance(error := ready[_pair(job)], BuildError):
+            results[job] = Result(job=job, reason=Reason.IMAGE, message=str(error), tail=error.log_tail)
+            reporter.ended(results[job])
+    return results

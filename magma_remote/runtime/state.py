@@ -1,0 +1,112 @@
+"""What a WORKDIR remembers of its campaign, so that a second run goes on where the first one stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from magma_remote.errors import StorageError, UsageError
+from magma_remote.model.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from magma_remote.model.campaign import Campaign
+    from magma_remote.model.jobs import Job
+    from magma_remote.model.layout import Workdir
+
+VERSION = 1
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file by a JSON text in one step; StorageError where that fails."""
+    partial = path.with_name(f".{path.name}.new")
+    try:
+        with partial.open("w") as file:
+            json.dump(value, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as error:
+        raise StorageError(f"{path} could not be written: {error.strerror}") from error
+
+
+def comparable(campaign: Campaign) -> dict[str, Any]:
+    """The settings that all trials of one result must share."""
+    return {
+        "TIMEOUT": campaign.timeout.seconds,
+        "POLL": campaign.poll,
+        "CANARY_MODE": int(campaign.canary_mode),
+        "ISAN": campaign.isan,
+        "HARDEN": campaign.harden,
+        "WORKER_MODE": campaign.worker_mode.value,
+        "CAMPAIGN_WORKERS": campaign.campaign_workers,
+        "FUZZER_CAMPAIGN_WORKERS": dict(campaign.fuzzer_campaign_workers),
+        "CACHE_ON_DISK": campaign.cache_on_disk,
+    }
+
+
+def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
+    """The campaign's id: new in an empty WORKDIR, the old one where the settings are the same.
+
+    UsageError where the WORKDIR is something else's, or its trials could not be compared with ours.
+    """
+    settings = comparable(campaign)
+    if not workdir.campaign.exists():
+        campaign_id = secrets.token_hex(6)
+        write_json(workdir.campaign, {"version": VERSION, "id": campaign_id, "settings": settings})
+        return campaign_id
+    known = _read(workdir.campaign)
+    if known.get("version") != VERSION or "id" not in known:
+        raise UsageError(f"{workdir.campaign} is of another version of this program: take a new --workdir")
+    before = known.get("settings", {})
+    changed = [
+        f"{key} was {before.get(key)}, is {value}" for key, value in settings.items() if before.get(key) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"{workdir.root} holds trials that ran with other settings ({'; '.join(changed)}): "
+            "they cannot be compared; restore the settings, or take a new --workdir"
+        )
+    return str(known["id"])
+
+
+def done(workdir: Workdir, jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Those jobs that have their entry in `ar/`; UsageError where `ar/` has entries that no job asks for."""
+    asked = {workdir.entry(job): job for job in jobs}
+    present = set(workdir.ar.glob("*/*/*/*"))
+    extra = sorted(present - set(asked))
+    if extra:
+        raise UsageError(
+            f"{workdir.root} holds {len(extra)} trials that this campaign file does not ask for, such as "
+            f"{extra[0]}: they would be counted with it; take a new --workdir"
+        )
+    return tuple(job for entry, job in asked.items() if entry in present)
+
+
+def earlier(workdir: Workdir, job: Job) -> Result:
+    """What an earlier run recorded of a trial that has its entry in `ar/`."""
+    path = workdir.record(job)
+    return Result.from_record(job, _read(path) if path.exists() else {})
+
+
+def refuse_foreign(workdir: Workdir) -> None:
+    """UsageError where the folder holds anything but a campaign of ours."""
+    if workdir.campaign.exists() or not workdir.root.exists():
+        return
+    found = sorted(path.name for path in workdir.root.iterdir() if path.name != ".lock")
+    if found:
+        raise UsageError(
+            f"{workdir.root} is not empty ({found[0]}) and holds no campaign of this program: take another --workdir"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): take a new --workdir") from error
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,197 @@
+"""One trial from its container to its entry in `ar/`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import EngineError, StoppedError, StorageError
+from magma_remote.model import container
+from magma_remote.model.outcome import Kill, Observation, Reason, judge
+from magma_remote.model.result import Phase, Result
+from magma_remote.runtime import monitor
+from magma_remote.runtime.archive import pinned, publish
+from magma_remote.runtime.cache import COMPLETE, is_full, make_shared
+from magma_remote.runtime.contained import Contained
+from magma_remote.runtime.extract import extract
+from magma_remote.runtime.output import Output, await_launch, save_output
+from magma_remote.runtime.state import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from magma_remote.model.campaign import Campaign
+    from magma_remote.model.cpus import CpuSet
+    from magma_remote.model.jobs import Job
+    from magma_remote.model.layout import Workdir
+    from magma_remote.ports import Runner
+    from magma_remote.runtime.cache import Cache
+    from magma_remote.runtime.images import Image
+
+LAUNCH_SECONDS = 3600.0  # seed pruning runs each seed for up to 0.1 s; the largest corpora have thousands
+OVERRUN_SECONDS = 60.0  # a fuzzer may write its state when `timeout` ends it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What all trials of a run share. `overrun` is how long after TIMEOUT a fuzzer may still end by itself."""
+
+    campaign: Campaign
+    campaign_id: str
+    workdir: Workdir
+    cache: Cache
+    runner: Runner
+    launch_limit: float = LAUNCH_SECONDS
+    overrun: float = OVERRUN_SECONDS
+
+
+class Trial:
+    """Runs in a thread of its own; `stop` and `enforce` are for another."""
+
+    def __init__(self, site: Site, job: Job, cpus: CpuSet, image: Image) -> None:
+        self.job = job
+        self.cpus = cpus
+        self.phase = Phase.STARTING
+        self.phase_since = time.monotonic()
+        self._site = site
+        self._image = image
+        self._folder = site.cache.trial(job)
+        self._contained = Contained(site.runner)
+
+    @property
+    def shared(self) -> Path:
+        """The host's side of /magma_shared."""
+        return self._folder / "shared"
+
+    def run(self) -> Result:
+        """Run to the end. What goes wrong becomes the Result; container and cache are gone afterwards."""
+        facts = Result(
+            job=self.job,
+            reason=None,
+            cpus=self.cpus,
+            image=self._image.id,
+            digest=self._image.digest,
+            started_at=time.time(),
+        )
+        result = self._fuzz(facts)
+        if result.complete:
+            result = self._keep(result)
+        if result.reason is not Reason.ARCHIVE:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return self._record(result)
+
+    def stop(self) -> None:
+        """End it now: what was not complete by then is a failure."""
+        self._contained.kill(Kill.STOPPED)
+
+    def enforce(self) -> None:
+        """End a container that takes longer than it may."""
+        limits = {
+            Phase.PRUNING: (self._site.launch_limit, Kill.NOT_LAUNCHED_IN_TIME),
+            Phase.FUZZING: (self._site.campaign.timeout.seconds + self._site.overrun, Kill.OVERRAN),
+        }
+        limit, why = limits.get(self.phase, (None, Kill.STOPPED))
+        if limit is not None and time.monotonic() - self.phase_since > limit:
+            self._contained.kill(why)
+
+    def _record(self, result: Result) -> Result:
+        try:
+            write_json(self._site.workdir.record(self.job), result.to_record())
+        except StorageError as error:
+            return replace(result, warnings=(*result.warnings, str(error)))
+        return result
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase, self.phase_since = phase, time.monotonic()
+
+    def _fuzz(self, facts: Result) -> Result:
+        """Run the container and judge it; SHARED is left for the archive."""
+        try:
+            make_shared(self._folder)
+            return self._judge(facts, self._contain())
+        except StoppedError as error:
+            return replace(facts, reason=Reason.INTERRUPTED, message=str(error))
+        except EngineError as error:
+            reason = Reason.INTERRUPTED if self._contained.stopped else Reason.ENGINE
+            return replace(facts, reason=reason, message=str(error))
+        except OSError as error:
+            return replace(facts, reason=Reason.CACHE, message=f"{error.filename}: {error.strerror}")
+
+    def _contain(self) -> Output:
+        site = self._site
+        spec = container.ContainerSpec(
+            image=self._image.id,
+            shared=self.shared,
+            cpus=self.cpus,
+            environment=container.environment(self.job, site.campaign, self.cpus),
+            labels=self._labels(),
+        )
+        with self._contained.container(spec) as running:
+            self._enter(Phase.PRUNING)
+            with site.runner.lines(running, follow=True) as lines:
+                if await_launch(lines):
+                    self._enter(Phase.FUZZING)
+            site.runner.wait(running)
+            self._enter(Phase.ARCHIVING)
+            with site.runner.lines(running, follow=False) as lines:
+                return save_output(lines, site.workdir.container_log(self.job))
+
+    def _labels(self) -> dict[str, str]:
+        return container.labels(self.job, workdir=self._site.workdir.root, campaign_id=self._site.campaign_id)
+
+    def _judge(self, facts: Result, output: Output) -> Result:
+        stamps = monitor.stamps(self.shared)
+        verdict = judge(
+            Observation(
+                timeout=self._site.campaign.timeout.seconds,
+                poll=self._site.campaign.poll,
+                launched_at=output.launched_at,
+                terminated_at=output.terminated_at,
+                killed=self._contained.killed,
+                monitored=monitor.is_monitored(self.shared),
+                last_stamp=stamps[-1] if stamps else None,
+                cache_full=is_full(self.shared),
+            )
+        )
+        return replace(
+            facts,
+            reason=verdict.reason,
+            message=verdict.message,
+            warnings=(*verdict.warnings, *output.problems),
+            tail=output.tail,
+            bugs=monitor.bugs(self.shared),
+            launched_at=output.launched_at,
+            terminated_at=output.terminated_at,
+        )
+
+    def _keep(self, result: Result) -> Result:
+        """Archive a complete trial, then extract; its record stands in the cache until the archive does."""
+        try:
+            for record in (self._folder / COMPLETE, self._site.workdir.record(self.job)):
+                write_json(record, result.to_record())
+            with pinned(self.cpus):
+                publish(self.shared, self._site.workdir, self.job, plain=self._site.campaign.no_archive)
+        except StorageError as error:
+            kept = f"its files are kept in {self.shared}: make room, and run again to archive them"
+            return replace(result, reason=Reason.ARCHIVE, message=f"{error}; {kept}")
+        (self._folder / COMPLETE).unlink()
+        return self._extract(result) if self._site.campaign.poc_extract else result
+
+    def _extract(self, result: Result) -> Result:
+        self._enter(Phase.EXTRACTING)
+        spec = container.ContainerSpec(
+            image=self._image.id,
+            shared=self.shared,
+            cpus=self.cpus,
+            environment=container.environment(self.job, self._site.campaign, self.cpus),
+            labels=self._labels(),
+            command=("sleep", "infinity"),
+        )
+        try:
+            with self._contained.container(spec) as running:
+                pocs = extract(self._site.runner, running, self.shared, self._site.workdir, self.job)
+        except (EngineError, StoppedError, StorageError) as error:
+            return replace(result, warnings=(*result.warnings, f"PoC extraction failed: {error}"))
+        return replace(result, pocs=pocs)
