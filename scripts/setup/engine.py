@@ -148,8 +148,17 @@ def stop(shell: Shell, records: Path) -> str:
 
 def _stop_process(shell: Shell) -> None:
     pid = PID_FILE.read_text(encoding="ascii").strip() if PID_FILE.is_file() else ""
-    command = Path(f"/proc/{pid}/comm")
-    if pid and command.is_file() and command.read_text(encoding="ascii").strip() == "dockerd":
-        # by Python, since a bare machine has no kill but its shell's own
-        shell.as_root([sys.executable, "-c", f"import os; os.kill({int(pid)}, {signal.SIGTERM:d})"], timeout=20)
-        shell.wait_for(lambda: not command.exists(), timeout=30)
+    if not _is_dockerd(pid):
+        return
+    # by Python, since a bare machine has no kill but its shell's own
+    shell.as_root([sys.executable, "-c", f"import os; os.kill({int(pid)}, {signal.SIGTERM:d})"], timeout=20)
+    shell.wait_for(lambda: not _is_dockerd(pid), timeout=30)
+
+
+def _is_dockerd(pid: str) -> bool:
+    """Whether this process is a dockerd that runs; one that nobody has waited for yet does not."""
+    try:
+        status = Path(f"/proc/{int(pid)}/status").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return False
+    return status[0].endswith("\tdockerd") and not any(line.startswith("State:\tZ") for line in status)

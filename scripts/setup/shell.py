@@ -117,7 +117,7 @@ class Shell:
 
     def start_as_root(self, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         """Start a service in a session of its own, so that it outlives us and our terminal."""
-        with log.open("ab") as output:
+        with log.open("wb") as output:
             return subprocess.Popen(
                 self.root_argv(["setsid", *argv] if not self.is_root() else argv),
                 stdin=subprocess.DEVNULL,
