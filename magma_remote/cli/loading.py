@@ -11,6 +11,7 @@ from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.errors import Problem, UsageError
 from magma_remote.model.campaign_file import magma_line, magma_path, read_campaign
 from magma_remote.model.jobs import expand
+from magma_remote.model.notes import notes
 
 if TYPE_CHECKING:
     from magma_remote.model.campaign import Campaign
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class Loaded:
     """A campaign file that holds, with the tree that it runs on.
 
-    `root` is the tree's absolute path; `jobs` are in the order in which they are to start.
+    `root` is the tree's absolute path; `jobs` are in the order in which they are to start; `notes` say
+    what may surprise, a sentence each.
     """
 
     file: Path
@@ -31,6 +33,7 @@ class Loaded:
     root: Path
     tree: MagmaTree
     jobs: tuple[Job, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load(file: Path, magma: Path | None) -> Loaded:
@@ -42,8 +45,15 @@ def load(file: Path, magma: Path | None) -> Loaded:
     root, tree, problems = _tree(document, file, magma)
     campaign = read_campaign(document, tree=tree, source=str(file), problems=problems)
     if tree is None:
-        raise AssertionError(problems)
-    return Loaded(file=file, campaign=campaign, root=root, tree=tree, jobs=expand(campaign, tree))
+        raise AssertionError(problems)  # a problem of the tree is one of the campaign's
+    return Loaded(
+        file=file,
+        campaign=campaign,
+        root=root,
+        tree=tree,
+        jobs=expand(campaign, tree),
+        notes=tuple(notes(document, campaign)),
+    )
 
 
 def _tree(document: Table, file: Path, magma: Path | None) -> tuple[Path, MagmaTree | None, tuple[Problem, ...]]:
@@ -51,8 +61,8 @@ def _tree(document: Table, file: Path, magma: Path | None) -> tuple[Path, MagmaT
     written = magma_path(document)
     line = magma_line(document) if magma is None else None
     if magma is None and written is None:
-        found = "missing" if line is None else "no usable path"
-        return file, None, (_problem("MAGMA", line, found),)
+        # where the key is there with something else than a text, read_campaign says so
+        return file, None, (_problem("MAGMA", None, "missing"),) if line is None else ()
     try:
         root = (magma or file.parent / Path(str(written)).expanduser()).resolve()
         return root, read_tree(root), ()

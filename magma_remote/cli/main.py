@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from magma_remote import __version__
-from magma_remote.errors import MagmaRemoteError
+from magma_remote.errors import ConfigError, MagmaRemoteError
 
 # name → module; the module's attribute is the name with "-" as "_"
 COMMANDS = {
@@ -49,5 +49,7 @@ def main() -> None:
     try:
         sys.exit(cli(standalone_mode=True))
     except MagmaRemoteError as error:
-        click.echo(f"magma-remote: {error}", err=True)
+        # a ConfigError's lines begin with file:line, as editors and grep read them
+        prefix = "" if isinstance(error, ConfigError) else "magma-remote: "
+        click.echo(f"{prefix}{error}", err=True)
         sys.exit(error.exit_code)

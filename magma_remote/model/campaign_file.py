@@ -104,9 +104,7 @@ def _captain_hint(key: str) -> str:
     if match is None or key in KEYS:
         return ""
     target_key = _CAPTAIN_KEY.get(match[2], match[2])
-    return (
-        "" if did_you_mean(key, KEYS) and key.isupper() else f"a captainrc name: write it under {target_key}"
-    )
+    return "" if did_you_mean(key, KEYS) and key.isupper() else f"a captainrc name: write it under {target_key}"
 
 
 def _repeat(fields: Fields) -> int:
@@ -117,9 +115,7 @@ def _repeat(fields: Fields) -> int:
 def _campaign(fields: Fields, selector: Selector, *, repeat: int) -> Campaign:
     selection = selector.selection()
     pool = _worker_pool(fields)
-    mode = fields.choice(
-        "WORKER_MODE", _WORKER_MODES, WorkerMode.LOGICAL, "logical, physical, socket, 1, 2, 3"
-    )
+    mode = fields.choice("WORKER_MODE", _WORKER_MODES, WorkerMode.LOGICAL, "logical, physical, socket, 1, 2, 3")
     return Campaign(
         repeat=repeat,
         fuzzers=selection.fuzzers,
@@ -132,18 +128,14 @@ def _campaign(fields: Fields, selector: Selector, *, repeat: int) -> Campaign:
         worker_pool=pool,
         campaign_workers=fields.optional_integer("CAMPAIGN_WORKERS") or 1,
         fuzzer_campaign_workers=_fuzzer_workers(fields, selector),
-        timeout=fields.parsed(
-            "TIMEOUT", _timeout, DEFAULT_TIMEOUT, "a number with s, m, h or d, such as 24h", "s"
-        ),
+        timeout=fields.parsed("TIMEOUT", _timeout, DEFAULT_TIMEOUT, "a number with s, m, h or d, such as 24h", "s"),
         poll=fields.optional_integer("POLL") or 5,
         cache_on_disk=fields.flag("CACHE_ON_DISK"),
         no_archive=fields.flag("NO_ARCHIVE"),
         isan=fields.flag("ISAN"),
         harden=fields.flag("HARDEN"),
         poc_extract=fields.flag("POC_EXTRACT"),
-        tmpfs_size=fields.parsed(
-            "TMPFS_SIZE", _size, None, "a size such as 16g (k, m, g or t), at least 1m", "g"
-        ),
+        tmpfs_size=fields.parsed("TMPFS_SIZE", _size, None, "a size such as 16g (k, m, g or t), at least 1m", "g"),
         canary_mode=fields.choice("CANARY_MODE", _CANARY_MODES, CanaryMode.CANARIES, "1, 2, 3"),
         magma=_magma(fields),
     )
@@ -219,8 +211,6 @@ def _check_workers(campaign: Campaign, fields: Fields, findings: Findings) -> No
 def _check_count(campaign: Campaign, tree: MagmaTree, fields: Fields, findings: Findings) -> None:
     count = count_jobs(campaign, tree)
     if count > MOST_JOBS:
-        findings.add(
-            "REPEAT", fields.line("REPEAT"), f"{describe(count)} trials in all", f"at most {MOST_JOBS}"
-        )
+        findings.add("REPEAT", fields.line("REPEAT"), f"{describe(count)} trials in all", f"at most {MOST_JOBS}")
     if count == 0:
         findings.add("FUZZERS", fields.line("FUZZERS"), "no trial at all", "at least one")

@@ -54,9 +54,7 @@ class Fields:
 
     def reject(self, key: str, node: Node, allowed: str, hint: str = "") -> None:
         """Note a value that does not fit, with what explains a surprise."""
-        self._findings.add(
-            key, node.line, f"found {describe(node.value)}", allowed, swallow_hint(node) or hint
-        )
+        self._findings.add(key, node.line, f"found {describe(node.value)}", allowed, swallow_hint(node) or hint)
 
     def integer(self, key: str, node: Node, least: int) -> int | None:
         """An integer of `least` or more; true and false are none."""
@@ -117,9 +115,7 @@ class Fields:
         """One line of text, quoted where Hjson could have taken more than was meant."""
         value = node.value
         if not isinstance(value, str) or not is_one_line(value):
-            self.reject(
-                key, node, ONE_LINE, "" if isinstance(value, (str, tuple, Table)) else "put it in quotes"
-            )
+            self.reject(key, node, ONE_LINE, "" if isinstance(value, (str, tuple, Table)) else "put it in quotes")
             return None
         swallowed = value.endswith(",") or " #" in value or " //" in value or " /*" in value
         if not node.quoted and (swallowed or node.value_line > node.line):
@@ -148,9 +144,7 @@ class Fields:
                 self.reject(key, item, PLAIN_NAME)
             elif item.value in first:
                 where = f"first on line {first[item.value]}"
-                self._findings.add(
-                    key, item.line, f"{show(item.value)} is listed twice, {where}", "each name once"
-                )
+                self._findings.add(key, item.line, f"{show(item.value)} is listed twice, {where}", "each name once")
             else:
                 first[item.value] = item.line
         return tuple(Name(text, line) for text, line in first.items())
@@ -176,9 +170,7 @@ def unique(table: Table, findings: Findings, prefix: str = "") -> dict[str, Node
     for key, node in table.pairs:
         if key in members:
             found = f"given twice, on lines {members[key].line} and {node.line}"
-            findings.add(
-                prefix + (show(key) if prefix else shown_key(key)), node.line, found, "each key once"
-            )
+            findings.add(prefix + (show(key) if prefix else shown_key(key)), node.line, found, "each key once")
         else:
             members[key] = node
     return members

@@ -182,9 +182,7 @@ class Selector:
     def _fuzzargs(self) -> dict[str, str]:
         """FUZZARGS, each one line of text."""
         key, chosen = "FUZZARGS", {}
-        for written, node in self._fields.table(
-            key, 'an object: "fuzzer,target" or "fuzzer" -> text'
-        ).items():
+        for written, node in self._fields.table(key, 'an object: "fuzzer,target" or "fuzzer" -> text').items():
             text = self._fields.text(f"{key} {shown_key(written)}", node)
             if self._pair(key, written, node) and text is not None:
                 chosen[written] = text

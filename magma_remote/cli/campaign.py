@@ -1,0 +1,106 @@
+"""The commands that read campaign files and start nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from magma_remote.adapters.hjson_file import parse_hjson
+from magma_remote.adapters.magma_tree import read_tree
+from magma_remote.adapters.text_file import read_text
+from magma_remote.cli.loading import load
+from magma_remote.cli.overview import overview
+from magma_remote.errors import ConfigError, UsageError
+from magma_remote.model.campaign_file import read_campaign
+from magma_remote.model.captainrc_import import import_captainrc as translate
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+MAGMA = click.option(
+    "--magma",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Magma tree to use instead of the file's MAGMA.",
+)
+
+
+@click.command(short_help="Check a campaign file and say what it would run.")
+@FILE
+@MAGMA
+def validate(file: Path, magma: Path | None) -> None:
+    """Check the campaign file FILE and say what it would run.
+
+    Everything that is wrong is listed at once on standard error, a line each, as
+    file:line: KEY: what was found; allowed: what fits.
+
+    \b
+    Examples:
+      magma-remote validate campaign.hjson
+      magma-remote validate campaign.hjson --magma ~/magma
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    for line in overview(load(file, magma)):
+        click.echo(line)
+
+
+@click.command(short_help="List a campaign's jobs, in the order in which they start.")
+@FILE
+@MAGMA
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+def jobs(file: Path, magma: Path | None, *, as_json: bool) -> None:
+    """List the jobs of the campaign file FILE, one a line, in the order in which they start.
+
+    A line reads repeat,fuzzer,target,program args,fuzzargs. It is for people, as arguments may hold
+    commas: programs take --json.
+
+    \b
+    Examples:
+      magma-remote jobs campaign.hjson
+      magma-remote jobs campaign.hjson --json | jq -r .target | sort | uniq -c
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    for job in load(file, magma).jobs:
+        click.echo(job.to_wire() if as_json else str(job))
+
+
+@click.command(short_help="Turn captain's captainrc into a campaign file.")
+@FILE
+@MAGMA
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write there, not to standard output."
+)
+def import_captainrc(file: Path, magma: Path | None, output: Path | None) -> None:
+    """Turn FILE, a captainrc of Magma's captain, into a campaign file with its comments.
+
+    The file is read as Bash but never executed. What a campaign file cannot carry stays as a comment
+    and is reported on standard error.
+
+    \b
+    Examples:
+      magma-remote import-captainrc captainrc -o campaign.hjson
+      magma-remote import-captainrc magma/tools/captain/captainrc --magma magma
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    root = magma.resolve() if magma else None
+    tree = read_tree(root) if root else None
+    try:
+        imported = translate(read_text(file), tree=tree, magma=str(root) if root else None)
+    except ConfigError as error:
+        raise ConfigError(error.problems, source=str(file)) from error
+    _write(imported.text, output)
+    for warning in imported.warnings:
+        click.echo(f"{file}:{warning}", err=True)
+    try:
+        read_campaign(parse_hjson(imported.text.encode()), tree=tree, source=str(output or "campaign.hjson"))
+    except ConfigError as error:
+        click.echo(f"The campaign file needs a look before it runs:\n{error}", err=True)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{output} exists: remove it or name another file") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise UsageError(f"{output} cannot be written: {error}") from error
