@@ -79,7 +79,7 @@ def _pool(_context: click.Context, _option: click.Parameter, text: str | None) -
 
 
 @click.command(short_help="Show the CPU sets that campaigns are pinned to.")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in WorkerMode]),
@@ -114,7 +114,7 @@ def _pool(_context: click.Context, _option: click.Parameter, text: str | None) -
     "--magma",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The Magma tree that FILE is for, in place of its MAGMA.",
+    help="Magma tree to use instead of the file's MAGMA.",
 )
 def cpus(
     *,
@@ -193,10 +193,7 @@ def _remarks(layout: Layout, demands: Mapping[str, int], wanted: _Wanted) -> Ite
     if layout.outside:
         yield f"outside this process's affinity mask, not used: CPUs {cpu_list(layout.outside)}"
     if layout.left_over:
-        yield (
-            f"left over, too few for one more set of {wanted.campaign_workers}: "
-            f"CPUs {cpu_list(layout.left_over)}"
-        )
+        yield (f"left over, too few for one more set of {wanted.campaign_workers}: CPUs {cpu_list(layout.left_over)}")
     for name, count in _sets_per_campaign(layout, demands).items():
         if count > 1:
             yield f"a campaign of {name} takes {count} sets at once, for its {demands[name]} logical CPUs"

@@ -119,9 +119,7 @@ def _nodes(cpus: Iterable[Cpu], mode: WorkerMode) -> list[CpuSet]:
     return sorted(tuple(sorted(node)) for node in nodes.values())
 
 
-def _take(
-    nodes: Sequence[CpuSet], workers: int | None, usable: Sequence[Cpu], cpus: Sequence[Cpu]
-) -> Sequence[CpuSet]:
+def _take(nodes: Sequence[CpuSet], workers: int | None, usable: Sequence[Cpu], cpus: Sequence[Cpu]) -> Sequence[CpuSet]:
     wanted = max(len(usable), 1) if workers is None else workers
     if wanted > len(usable):
         raise CpuError(

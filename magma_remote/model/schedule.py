@@ -42,9 +42,7 @@ def sets_needed(sizes: Sequence[int], demand: int) -> int:
     return len(chosen)
 
 
-def makespan(
-    demands: Sequence[int], set_sizes: Sequence[int], seconds: float, *, busy: Sequence[float] = ()
-) -> float:
+def makespan(demands: Sequence[int], set_sizes: Sequence[int], seconds: float, *, busy: Sequence[float] = ()) -> float:
     """Seconds until all sets are free again, where each trial lasts `seconds`, first come first served.
 
     `demands` are CPUs per trial in order: one that waits holds back those behind it, as leases do. `busy`
