@@ -22,10 +22,10 @@ _TERMINATED = re.compile(r"Campaign terminated at \d{4}-\d\d-\d\d \d\d:\d\d")
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """When the fuzzer was launched and terminated (seconds since the epoch), and the last lines
-    without colours and blank ones.
+    """When the fuzzer was launched and terminated (seconds since the epoch).
 
-    `problems` says why the log is not whole: a full disk must not cost a trial whose files are safe.
+    `tail` holds the last lines that say something, without terminal codes. `problems` says why the log is not
+    whole: a full disk must not cost a trial whose files are safe.
     """
 
     launched_at: float | None
