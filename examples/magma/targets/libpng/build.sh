@@ -6,8 +6,8 @@ set -e
 # Needs env TARGET, OUT, CC, CXX, CFLAGS, CXXFLAGS, LDFLAGS, LIBS.
 ##
 
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+WORK="$(mktemp -d)"
+trap 'rm -rf "$WORK"' EXIT
 cd "$TARGET/repo"
 
 # All the reading and writing sources, without the examples. Plain compiler
@@ -25,13 +25,14 @@ compile()
         -c "$1" -o "$WORK/${1%.c}.o"
 }
 export -f compile
-export WORK="$work"
+export WORK
 # shellcheck disable=SC2016
 printf '%s\n' "${sources[@]}" |
     xargs -P "$(nproc)" -I{} bash -c 'compile "$1"' _ {}
 rm -f "$OUT/libpng16.a"
-"${AR:-ar}" rcs "$OUT/libpng16.a" "$work"/*.o
+"${AR:-ar}" rcs "$OUT/libpng16.a" "$WORK"/*.o
 
+# Lists of flags again.
 # shellcheck disable=SC2086
 "$CXX" $CXXFLAGS -std=c++11 -I. contrib/oss-fuzz/libpng_read_fuzzer.cc \
     -o "$OUT/libpng_read_fuzzer" $LDFLAGS "$OUT/libpng16.a" $LIBS -lz -lm

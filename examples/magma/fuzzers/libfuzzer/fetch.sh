@@ -1,0 +1,3 @@
+#!/bin/bash
+
+# The fuzzer is a Debian package: preinstall.sh installed it.

@@ -1,0 +1,20 @@
+#!/bin/bash
+set -e
+
+##
+# Builds the canaries and the target with libFuzzer's instrumentation.
+# Needs env TARGET, MAGMA, OUT, CFLAGS, CXXFLAGS, LDFLAGS, LIBS.
+##
+
+export CC=clang
+export CXX=clang++
+# The driver runs ahead of main and catches exit: see src/driver.c. Clang would
+# add a sanitizer's runtime, which turns crashes into exits.
+export LDFLAGS="$LDFLAGS -Wl,--wrap=main -Wl,--wrap=exit -fno-sanitize-link-runtime"
+export LIBS="$LIBS -l:driver.o -l:libFuzzer.a -lstdc++ -lm -lpthread"
+
+# The canaries must not lead the fuzzer: their own code gives it no feedback.
+"$MAGMA/build.sh"
+export CFLAGS="$CFLAGS -fsanitize=fuzzer-no-link"
+export CXXFLAGS="$CXXFLAGS -fsanitize=fuzzer-no-link"
+"$TARGET/build.sh"
