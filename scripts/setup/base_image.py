@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SUITE = "bookworm"
 IMAGE = f"debian:{SUITE}"
-LABEL = "io.github.magma-remote.base=debootstrap"  # docker image ls --filter label=… tells ours from a pulled one
+LABEL = "magma-remote.base=debootstrap"  # docker image ls --filter label=… tells ours from a pulled one
 PULL_SILENCE, PULL_LIMIT = 45, 1800  # seconds without a sign of life, and in all
 
 # What belongs to the running system or can be fetched again is left out; the engine mounts its own /dev.
