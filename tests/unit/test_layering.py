@@ -69,9 +69,7 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
     """What in `source` breaks the rule, as `module imports name: why`."""
     layer = module.split(".")[1] if "." in module else "__init__"
     if layer not in ALLOWED:
-        return [
-            f"{module}: no rule for the layer {layer}; give it one in ALLOWED and in docs/architecture.md"
-        ]
+        return [f"{module}: no rule for the layer {layer}; give it one in ALLOWED and in docs/architecture.md"]
     found = ((item, _reason(layer, item)) for item in imports(source, module, is_package=is_package))
     return [f"{module} imports {item.name}: {why}" for item, why in found if why]
 
@@ -98,41 +96,25 @@ def modules() -> list[tuple[Path, str]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("path", "module"), modules(), ids=lambda value: value if isinstance(value, str) else ""
-)
+@pytest.mark.parametrize(("path", "module"), modules(), ids=lambda value: value if isinstance(value, str) else "")
 def test_imports_follow_the_rule(path: Path, module: str) -> None:
     is_package = path.name == "__init__.py"
     assert violations(path.read_text(encoding="utf-8"), module, is_package=is_package) == []
 
 
 def test_the_package_is_found() -> None:
-    assert {"magma_remote", "magma_remote.errors", "magma_remote.model"} <= {
-        module for _, module in modules()
-    }
+    assert {"magma_remote", "magma_remote.errors", "magma_remote.model"} <= {module for _, module in modules()}
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        pytest.param(
-            "magma_remote.model.jobs", "import json\nfrom ..errors import UsageError", id="model-errors"
-        ),
-        pytest.param(
-            "magma_remote.model.jobs", "from .units import Size\nfrom . import units", id="model-model"
-        ),
-        pytest.param(
-            "magma_remote.adapters.engine", "import docker\nfrom ..ports import Runner", id="adapters-ports"
-        ),
-        pytest.param(
-            "magma_remote.adapters.engine", "from magma_remote.model.jobs import Job", id="adapters-model"
-        ),
-        pytest.param(
-            "magma_remote.runtime.slots", "from magma_remote.ports import Clock", id="runtime-ports"
-        ),
-        pytest.param(
-            "magma_remote.cli.quickrun", "from magma_remote.adapters import engine", id="cli-adapters"
-        ),
+        pytest.param("magma_remote.model.jobs", "import json\nfrom ..errors import UsageError", id="model-errors"),
+        pytest.param("magma_remote.model.jobs", "from .units import Size\nfrom . import units", id="model-model"),
+        pytest.param("magma_remote.adapters.engine", "import docker\nfrom ..ports import Runner", id="adapters-ports"),
+        pytest.param("magma_remote.adapters.engine", "from magma_remote.model.jobs import Job", id="adapters-model"),
+        pytest.param("magma_remote.runtime.slots", "from magma_remote.ports import Clock", id="runtime-ports"),
+        pytest.param("magma_remote.cli.quickrun", "from magma_remote.adapters import engine", id="cli-adapters"),
         pytest.param("magma_remote.cli.main", "from magma_remote import __version__", id="cli-version"),
         pytest.param("magma_remote.errors", "from dataclasses import dataclass", id="errors-stdlib"),
     ],
@@ -144,38 +126,22 @@ def test_a_good_import_passes(module: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "told"),
     [
-        pytest.param(
-            "magma_remote.model.jobs", "import hjson", "standard library only", id="model-third-party"
-        ),
-        pytest.param(
-            "magma_remote.model.jobs", "import docker.errors", "standard library only", id="model-dotted"
-        ),
+        pytest.param("magma_remote.model.jobs", "import hjson", "standard library only", id="model-third-party"),
+        pytest.param("magma_remote.model.jobs", "import docker.errors", "standard library only", id="model-dotted"),
         pytest.param(
             "magma_remote.model.jobs",
             "from magma_remote.errors import UsageError",
             "relatively",
             id="model-absolute",
         ),
-        pytest.param(
-            "magma_remote.model.jobs", "from ..runtime import slots", "may import errors", id="model-runtime"
-        ),
-        pytest.param(
-            "magma_remote.model.jobs", "from .. import adapters", "may import errors", id="model-by-name"
-        ),
+        pytest.param("magma_remote.model.jobs", "from ..runtime import slots", "may import errors", id="model-runtime"),
+        pytest.param("magma_remote.model.jobs", "from .. import adapters", "may import errors", id="model-by-name"),
         pytest.param("magma_remote.errors", "from .model import jobs", "nothing of ours", id="errors-model"),
-        pytest.param(
-            "magma_remote.ports", "from .adapters.engine import Engine", "may import", id="ports-adapters"
-        ),
+        pytest.param("magma_remote.ports", "from .adapters.engine import Engine", "may import", id="ports-adapters"),
         pytest.param("magma_remote.ports", "import docker", "standard library only", id="ports-third-party"),
-        pytest.param(
-            "magma_remote.adapters.engine", "from ..runtime import slots", "may", id="adapters-runtime"
-        ),
-        pytest.param(
-            "magma_remote.adapters.engine", "import magma_remote.cli.main", "may", id="adapters-cli"
-        ),
-        pytest.param(
-            "magma_remote.runtime.slots", "from magma_remote import adapters", "may", id="runtime-by-name"
-        ),
+        pytest.param("magma_remote.adapters.engine", "from ..runtime import slots", "may", id="adapters-runtime"),
+        pytest.param("magma_remote.adapters.engine", "import magma_remote.cli.main", "may", id="adapters-cli"),
+        pytest.param("magma_remote.runtime.slots", "from magma_remote import adapters", "may", id="runtime-by-name"),
         pytest.param(
             "magma_remote.runtime.slots",
             "def late():\n    from magma_remote.adapters.engine import Engine",
@@ -188,12 +154,8 @@ def test_a_good_import_passes(module: str, source: str) -> None:
             "may import",
             id="runtime-types-only",
         ),
-        pytest.param(
-            "magma_remote.report.table", "from ..runtime import slots", "may import", id="report-runtime"
-        ),
-        pytest.param(
-            "magma_remote.web.server", "from ..adapters import ledger", "may import", id="web-adapters"
-        ),
+        pytest.param("magma_remote.report.table", "from ..runtime import slots", "may import", id="report-runtime"),
+        pytest.param("magma_remote.web.server", "from ..adapters import ledger", "may import", id="web-adapters"),
         pytest.param("magma_remote", "from .cli.main import main", "nothing of ours", id="init-cli"),
         pytest.param("magma_remote.helpers", "import os", "no rule for the layer", id="unknown-layer"),
     ],
