@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from magma_remote.model.document import Value
 
 DEEPEST = 16
-# The library's words that say little to somebody who did not write it.
+# How the library's messages begin → our words; %r stands for the character that it stumbled over.
 _WORDS = {
     "Bad key name (eof)": 'the file ends where a KEY: was expected; a "}" or a ":" is missing',
+    "Bad multiline string": "a ''' text that is not closed",
     "Expecting value": "the file ends where a value was expected",
     "Extra data": "more text follows the end of the object",
-    "End of input while parsing an array (did you forget a closing ']'?)": 'a list has no closing "]"',
+    "End of input while parsing an array": 'a list has no closing "]"',
+    "Found ':' but no key name": 'a ":" with no key before it; the key above may have no value',
+    "Found whitespace in your key name": 'a key with a blank in it; a ":" may be missing',
+    "Found a punctuator character": "%r where a value was expected",
+    "Found '": "%r where a KEY: was expected; a list stands in [ ], a text with such characters in quotes",
+    "Invalid control character": "%r inside quotes; a closing quote may be missing",
+    "Unterminated string": "a text whose quotes are not closed",
 }
 
 
@@ -41,7 +48,9 @@ def parse_hjson(data: bytes, *, source: str = "") -> Table:
     try:
         return decoder.document()
     except HjsonDecodeError as error:
-        raise refused(_message(error), source, error.lineno - 1, hint=decoder.suspicion()) from error
+        at = _position(error)
+        line = text.count("\n", 0, at)
+        raise refused(_message(error, at), source, line, hint=decoder.suspicion()) from error
     except (IndexError, OverflowError, ValueError, RecursionError) as error:
         # what the library lets through: an open /*, 1e999, an integer of thousands of digits
         found = "a number that is too large" if isinstance(error, (OverflowError, ValueError)) else ""
@@ -49,10 +58,18 @@ def parse_hjson(data: bytes, *, source: str = "") -> Table:
         raise refused(f"not Hjson: {found}", source, decoder.last_line) from error
 
 
-def _message(error: HjsonDecodeError) -> str:
+def _message(error: HjsonDecodeError, at: int) -> str:
     words = str(error.msg)
-    text = _WORDS.get(words, words.removesuffix(" at"))
-    return "not Hjson: " + text.replace("%r", show(error.doc[error.pos : error.pos + 1]))
+    text = next((ours for theirs, ours in _WORDS.items() if words.startswith(theirs)), words)
+    return "not Hjson: " + text.replace("%r", show(error.doc[at : at + 1]))
+
+
+def _position(error: HjsonDecodeError) -> int:
+    """Index of what the message is about: never in the blank lines at the end of the file."""
+    position = int(error.pos)
+    if str(error.msg).startswith("Invalid control character"):  # the library points behind it
+        position -= 1
+    return min(position, len(error.doc.rstrip()))
 
 
 class _LocatedDecoder(HjsonDecoder):  # type: ignore[misc]  # hjson ships no types

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .campaign import Campaign, CanaryMode, WorkerMode
 from .document import describe
-from .fields import Fields, shown_key, unique
+from .fields import Fields, plain_text, shown_key, unique
 from .findings import Findings, did_you_mean, listed
 from .jobs import MOST_JOBS, count_jobs
 from .selection import Selector
@@ -46,6 +46,7 @@ KEYS = (
 )
 DEFAULT_TIMEOUT = Duration.parse("1m")
 LONGEST_TIMEOUT = Duration.parse("3650d")
+COUNTED = 10**15  # a larger number says less than words
 SMALLEST_TMPFS = Size.parse("1m")
 _POSITIVE = "an integer of 1 or more"
 _WORKER_MODES: Mapping[str | int, WorkerMode] = {
@@ -60,7 +61,7 @@ _CAPTAIN_KEY = {"TARGETS": "OVERRIDDEN_TARGETS", "CAMPAIGN_WORKERS": "FUZZER_CAM
 
 def magma_path(document: Table) -> str | None:
     """MAGMA as written, where it is a text; `read_campaign` reports it where it is something else."""
-    return next((n.value for k, n in document.pairs if k == "MAGMA" and isinstance(n.value, str)), None)
+    return next((plain_text(node) for key, node in document.pairs if key == "MAGMA"), None)
 
 
 def magma_line(document: Table) -> int | None:
@@ -80,7 +81,8 @@ def read_campaign(
     members = unique(document, findings)
     _check_keys(members, findings)
     fields = Fields(members, findings)
-    campaign = _campaign(fields, Selector(fields, findings, tree), repeat=_repeat(fields))
+    repeat = _repeat(fields)
+    campaign = _campaign(fields, Selector(fields, findings, tree), repeat=repeat)
     _check_workers(campaign, fields, findings)
     findings.check(source)
     if tree is not None:
@@ -101,10 +103,10 @@ def _captain_hint(key: str) -> str:
     if key == "WORKDIR":
         return "give it on the command line: --workdir DIR"
     match = _CAPTAIN_NAME.fullmatch(key)
-    if match is None or key in KEYS:
+    # all in capitals it is rather a mistyped key than a name with a fuzzer in it
+    if match is None or key.isupper():
         return ""
-    target_key = _CAPTAIN_KEY.get(match[2], match[2])
-    return "" if did_you_mean(key, KEYS) and key.isupper() else f"a captainrc name: write it under {target_key}"
+    return f"a captainrc name: write it under {_CAPTAIN_KEY.get(match[2], match[2])}"
 
 
 def _repeat(fields: Fields) -> int:
@@ -128,7 +130,9 @@ def _campaign(fields: Fields, selector: Selector, *, repeat: int) -> Campaign:
         worker_pool=pool,
         campaign_workers=fields.optional_integer("CAMPAIGN_WORKERS") or 1,
         fuzzer_campaign_workers=_fuzzer_workers(fields, selector),
-        timeout=fields.parsed("TIMEOUT", _timeout, DEFAULT_TIMEOUT, "a number with s, m, h or d, such as 24h", "s"),
+        timeout=fields.parsed(
+            "TIMEOUT", _timeout, DEFAULT_TIMEOUT, "a number with s, m, h or d, such as 24h, at most 3650d", "s"
+        ),
         poll=fields.optional_integer("POLL") or 5,
         cache_on_disk=fields.flag("CACHE_ON_DISK"),
         no_archive=fields.flag("NO_ARCHIVE"),
@@ -211,6 +215,7 @@ def _check_workers(campaign: Campaign, fields: Fields, findings: Findings) -> No
 def _check_count(campaign: Campaign, tree: MagmaTree, fields: Fields, findings: Findings) -> None:
     count = count_jobs(campaign, tree)
     if count > MOST_JOBS:
-        findings.add("REPEAT", fields.line("REPEAT"), f"{describe(count)} trials in all", f"at most {MOST_JOBS}")
+        found = f"makes {describe(count)} trials" if count < COUNTED else "makes far too many trials"
+        findings.add("REPEAT", fields.line("REPEAT"), found, f"at most {MOST_JOBS} in all")
     if count == 0:
         findings.add("FUZZERS", fields.line("FUZZERS"), "no trial at all", "at least one")

@@ -139,6 +139,8 @@ def _blocks(items: list[Item]) -> list[_Block]:
     above: list[str] = []
     for item in items:
         if isinstance(item, Comment):
+            if item.line == 1 and item.text.startswith("!"):
+                continue  # `#!/bin/bash` says nothing about a campaign
             belongs = blocks[-1].comments if item.trailing and blocks and blocks[-1].item else above
             belongs.append(item.text)
         elif isinstance(item, Blank):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .bash_file import Item
 
 # Commands after which a variable may hold anything.
-_SETTERS = {".", "source", "eval", "unset", "read", "mapfile", "readarray", "printf", "let", "exec", "exit"}
+_SETTERS = {".", "source", "eval", "unset", "read", "mapfile", "readarray", "printf", "let", "exec", "exit", "return"}
 
 
 def read_configrc(text: str) -> dict[str, str]:

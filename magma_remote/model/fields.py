@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from .findings import Findings
 
 T = TypeVar("T")
+# what people write for a boolean → what they mean
+_FLAG_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), "true"),
+    **dict.fromkeys(("false", "0", "no", "off"), "false"),
+}
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class Fields:
         value = node.value
         if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
-        quoted = isinstance(value, str) and value.isascii() and value.isdigit()
-        self.reject(key, node, f"an integer of {least} or more", "write it without quotes" if quoted else "")
+        digits = value if isinstance(value, str) and value.isascii() and value.isdigit() else ""
+        hint = "write it without quotes" if node.quoted else f"did you mean {digits.lstrip('0') or '0'}?"
+        self.reject(key, node, f"an integer of {least} or more", hint if digits else "")
         return None
 
     def optional_integer(self, key: str) -> int | None:
@@ -77,11 +83,8 @@ class Fields:
             return False
         if isinstance(node.value, (bool, int)) and node.value in (0, 1):
             return bool(node.value)
-        word = node.value.casefold() if isinstance(node.value, str) else ""
-        means = {"true": "true", "1": "true", "yes": "true", "on": "true"}.get(word) or (
-            "false" if word in {"false", "0", "no", "off"} else ""
-        )
-        self.reject(key, node, "true or false", f"write {means} without quotes" if means else "")
+        word = _FLAG_WORDS.get(node.value.casefold(), "") if isinstance(node.value, str) else ""
+        self.reject(key, node, "true or false", f"write {word} without quotes" if word else "")
         return False
 
     def choice(self, key: str, options: Mapping[str | int, T], default: T, allowed: str) -> T:
@@ -113,15 +116,16 @@ class Fields:
 
     def text(self, key: str, node: Node) -> str | None:
         """One line of text, quoted where Hjson could have taken more than was meant."""
-        value = node.value
-        if not isinstance(value, str) or not is_one_line(value):
-            self.reject(key, node, ONE_LINE, "" if isinstance(value, (str, tuple, Table)) else "put it in quotes")
-            return None
-        swallowed = value.endswith(",") or " #" in value or " //" in value or " /*" in value
-        if not node.quoted and (swallowed or node.value_line > node.line):
+        text = plain_text(node)
+        if text is not None:
+            return text
+        if isinstance(node.value, str) and is_one_line(node.value):
             self.reject(key, node, "a text in quotes, where it has a comma or a comment mark")
-            return None
-        return value
+        else:
+            number = isinstance(node.value, (bool, int, float))
+            hint = "put it in quotes" if number else 'write "" for none' if node.value is None else ""
+            self.reject(key, node, ONE_LINE, hint)
+        return None
 
     def table(self, key: str, allowed: str) -> dict[str, Node]:
         """The members of an object; a key that it gives twice is noted."""
@@ -164,13 +168,23 @@ class Fields:
         )
 
 
+def plain_text(node: Node) -> str | None:
+    """The text of a node, or None where it is none, has more than a line, or took more than was meant."""
+    value = node.value
+    if not isinstance(value, str) or not is_one_line(value):
+        return None
+    swallowed = node.value_line > node.line or value.endswith(",")
+    swallowed = swallowed or any(mark in value for mark in (" #", " //", " /*"))
+    return None if swallowed and not node.quoted else value
+
+
 def unique(table: Table, findings: Findings, prefix: str = "") -> dict[str, Node]:
     """Members by key, the first of each; a key that is given twice is noted with both lines."""
     members: dict[str, Node] = {}
     for key, node in table.pairs:
         if key in members:
             found = f"given twice, on lines {members[key].line} and {node.line}"
-            findings.add(prefix + (show(key) if prefix else shown_key(key)), node.line, found, "each key once")
+            findings.add(prefix + shown_key(key), node.line, found, "each key once")
         else:
             members[key] = node
     return members
