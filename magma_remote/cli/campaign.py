@@ -14,6 +14,8 @@ from magma_remote.cli.overview import overview
 from magma_remote.errors import ConfigError, UsageError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.captainrc_import import import_captainrc as translate
+from magma_remote.model.document import show
+from magma_remote.model.names import is_one_line
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 MAGMA = click.option(
@@ -63,7 +65,12 @@ def jobs(file: Path, magma: Path | None, *, as_json: bool) -> None:
 
 @click.command(short_help="Turn captain's captainrc into a campaign file.")
 @FILE
-@MAGMA
+@click.option(
+    "--magma",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Magma tree that tells which names there are; becomes MAGMA where FILE sets none.",
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write there, not to standard output."
 )
@@ -79,6 +86,8 @@ def import_captainrc(file: Path, magma: Path | None, output: Path | None) -> Non
       magma-remote import-captainrc magma/tools/captain/captainrc --magma magma
     """  # noqa: D301 - click's mark for lines that stay as they are
     root = magma.resolve() if magma else None
+    if root and not is_one_line(str(root)):
+        raise UsageError(f"--magma: a campaign file cannot hold the path {show(str(root))}")
     tree = read_tree(root) if root else None
     try:
         imported = translate(read_text(file), tree=tree, magma=str(root) if root else None)

@@ -66,6 +66,8 @@ class _Importer:
 
     def _add_magma(self, magma: str | None) -> None:
         if magma is not None:
+            while self._lines and not self._lines[-1]:
+                self._lines.pop()
             self._lines += ["", f"MAGMA: {_literal(magma)}"]
         else:
             self._warnings.append(
@@ -112,7 +114,7 @@ class _Importer:
             members += [f"  {comment}" for comment in comments]
         else:
             self._objects[key] = len(self._lines) + len(comments)
-            self._lines += [*comments, ""]
+            self._lines += [*comments, key]
         members += [f"  {_literal(entry.member)}: {_literal(entry.value)}" for entry in meant.entries]
 
     def _comment(self, text: str) -> str:

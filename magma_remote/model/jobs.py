@@ -20,7 +20,7 @@ MOST_JOBS = 1_000_000
 WIRE_VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True, slots=True)  # there may be a million
 class Job:
     """One trial to run: `repeat` counts from 0; `args` and `fuzzargs` are the strings that Magma gets."""
 
@@ -47,7 +47,8 @@ class Job:
             members = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise WireError(f"a job on the wire is no JSON: {error}") from error
-        if not isinstance(members, dict) or members.pop("v", None) != WIRE_VERSION:
+        version = members.pop("v", None) if isinstance(members, dict) else None
+        if type(version) is not int or version != WIRE_VERSION:
             raise WireError(f"a job on the wire is not of version {WIRE_VERSION}: update the older host")
         if set(members) != {field.name for field in fields(cls)}:
             raise WireError(f"a job on the wire has other fields than a job: {show(', '.join(members))}")
