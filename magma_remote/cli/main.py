@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -46,6 +47,9 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: an error of ours becomes its message and its exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal's charset may lack what a file holds
     try:
         sys.exit(cli(standalone_mode=True))
     except MagmaRemoteError as error:

@@ -34,10 +34,10 @@ JOBS = """\
 """
 
 
-def magma_remote(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def magma_remote(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """The real command in a process of its own."""
     command = [sys.executable, "-m", "magma_remote", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(FIXTURES.parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(FIXTURES.parents[1]), **variables}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -61,6 +61,13 @@ def test_jobs_as_json(seed: Path) -> None:
         (1, 0, "tiffcp", "-M @@ tmp.out"),
         (1, 1, "tiffcp", "-M @@ tmp.out"),
     ]
+
+
+def test_a_terminal_that_lacks_a_character(seed: Path) -> None:
+    text = 'REPEAT: 1\nFUZZERS: ["afl"]\nTARGETS: ["libpng"]\nFUZZARGS: { afl: "\u2192" }\n'
+    (seed / "arrow.hjson").write_text(text, encoding="utf-8")
+    done = magma_remote("jobs", "arrow.hjson", "--magma", str(TREE), cwd=seed, PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stdout) == (0, "0,afl,libpng,libpng_read_fuzzer,\\u2192\n")
 
 
 def test_validate(seed: Path) -> None:
