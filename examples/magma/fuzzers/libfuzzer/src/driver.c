@@ -121,6 +121,16 @@ static int first_free_fd(void)
     return fd;
 }
 
+static void close_from(int fd)
+{
+    /* Kernels before 5.9 do not know it. */
+    if (fd >= 0 && close_range((unsigned)fd, ~0U, 0) != 0) {
+        for (int last = getdtablesize(); fd < last; ++fd) {
+            close(fd);
+        }
+    }
+}
+
 static int call_main(const uint8_t *data, size_t size)
 {
     char *argv[MAX_ARGS + 1];
@@ -138,9 +148,7 @@ static int call_main(const uint8_t *data, size_t size)
         __real_main(target_argc, argv, environ);
     }
     in_target = 0;
-    if (keep >= 0) {
-        close_range((unsigned)keep, ~0U, 0);
-    }
+    close_from(keep);
     return 0;
 }
 
