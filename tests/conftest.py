@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 import docker
@@ -27,13 +29,27 @@ def missing(what: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[docker.DockerClient]:
     """A client of the engine of this machine."""
-    try:
-        client = docker.from_env(timeout=30)
-        client.ping()
-    except DockerException as error:
-        missing(f"no Docker Engine answers ({error})")
+    client = _connect()
+    if isinstance(client, str):
+        missing(f"no Docker Engine answers ({client})")
     yield client
     client.close()
+
+
+def _connect() -> docker.DockerClient | str:
+    """A client whose engine answers, or why there is none."""
+    with warnings.catch_warnings():
+        # the SDK drops its socket unclosed where nobody listens: collect it here, where that may be ignored
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            client = docker.from_env(timeout=30)
+            client.ping()
+        except DockerException as error:
+            reason = str(error)
+        else:
+            return client
+        gc.collect()
+        return reason
 
 
 @pytest.fixture(scope="session")
