@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..errors import ConfigError, Problem
 from .bash_words import Kind, Token, tokens
 
 _BLOCKS = {
@@ -94,25 +95,35 @@ class _Reader:
                 comment = Comment(text=token.text, line=token.line, trailing=not self._empty)
                 self._items.append(comment)
             elif token.kind is Kind.OPERATOR and token.text in _SEPARATORS:
-                self._separate(token.text)
+                self._separate(token)
             else:
                 self._command.append(token)
             self._empty = False
         self._end()
+        if self._blocks:
+            closer, opener = self._blocks[-1]
+            raise _refused(f"a {opener} that no {closer} closes", every[-1].line)
         return self._items
 
-    def _separate(self, operator: str) -> None:
-        before = self._joined
-        self._joined = operator if operator in _CONDITIONAL else before
+    def _separate(self, token: Token) -> None:
+        operator = token.text
+        if operator == "(" and self._command and self._command[-1].kind is Kind.ASSIGNMENT:
+            raise _stray(token)
+        self._joined = operator if operator in _CONDITIONAL else self._joined
         self._end()
         self._joined = operator if operator in _CONDITIONAL else ""
         if operator == "(":
             self._blocks.append((")", "("))
         elif operator == ")":
-            self._close(")")
+            self._close_bracket(token)
+
+    def _close_bracket(self, token: Token) -> None:
+        # a case's patterns end in ) too: what closes it is esac
+        if not self._blocks or self._blocks[-1][0] not in {")", "esac"}:
+            raise _stray(token)
+        self._close(")")
 
     def _close(self, word: str) -> None:
-        # a case's patterns end in ) too: only what closes the innermost block counts
         if self._blocks and self._blocks[-1][0] == word:
             self._blocks.pop()
 
@@ -159,3 +170,11 @@ class _Reader:
             raw=token.raw,
             comments=token.comments,
         )
+
+
+def _stray(token: Token) -> ConfigError:
+    return _refused(f"a {token.text} that Bash does not take here", token.line)
+
+
+def _refused(found: str, line: int) -> ConfigError:
+    return ConfigError([Problem(key="", found=found, allowed="", line=line)])

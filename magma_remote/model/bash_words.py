@@ -11,7 +11,7 @@ from ..errors import ConfigError, Problem
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\n]*\])?(\+?=)", re.ASCII)
 _OPERATOR = re.compile(r"&&|\|\||;;|<<<|<<|>>|[;&|<>()]")
 _META = " \t\n;&|<>()"
-_EXPANSION = re.compile(r"\$[A-Za-z0-9_({\[@*#?$!\"'-]")
+_EXPANSION = re.compile(r"\$(?:[A-Za-z0-9_({\[@*#?$!\"'-]|\\\n)")  # with a name that goes on in the next line
 _PAIRS = {"{": "}", "(": ")", "[": "]"}
 
 
@@ -138,6 +138,8 @@ class _Lexer:
             char = self._text[self._at : self._at + 1]
             if char == ")":
                 self._at += 1
+                if self._text[self._at : self._at + 1].strip(_META):
+                    raise self._error("a list with text right behind its )", self._at)
                 return tuple(elements), tuple(comments), unknown
             if char == "\n":
                 self._at += 1
