@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import BuildError, UsageError
+from magma_remote.errors import BuildError, StorageError, UsageError
 from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
 from magma_remote.runtime import preflight, state
@@ -20,7 +20,7 @@ from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.trial import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from magma_remote.model.campaign import Campaign
@@ -56,6 +56,17 @@ class Outside:
     reporter: Reporter
 
 
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """A place that is full or closed to this user is theirs to mend: a message that names it, whoever met it."""
+    try:
+        yield
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise StorageError(f"{place}{error.strerror or error}; make room or change its rights") from error
+
+
+@_storage_errors()
 def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
     """Run all jobs that have no result yet; one Result for each job, in their order.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import StorageError, UsageError
@@ -60,9 +61,9 @@ def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
         write_json(workdir.campaign, {"version": VERSION, "id": campaign_id, "settings": settings})
         return campaign_id
     known = _read(workdir.campaign)
-    if known.get("version") != VERSION or "id" not in known:
+    before = known.get("settings")
+    if known.get("version") != VERSION or "id" not in known or not isinstance(before, dict):
         raise UsageError(f"{workdir.campaign} is of another version of this program: take a new --workdir")
-    before = known.get("settings", {})
     changed = [
         f"{key} was {before.get(key)}, is {value}" for key, value in settings.items() if before.get(key) != value
     ]
@@ -88,9 +89,16 @@ def done(workdir: Workdir, jobs: Iterable[Job]) -> tuple[Job, ...]:
 
 
 def earlier(workdir: Workdir, job: Job) -> Result:
-    """What an earlier run recorded of a trial that has its entry in `ar/`."""
+    """What an earlier run recorded of a trial that has its entry in `ar/`; UsageError where it had other arguments."""
     path = workdir.record(job)
-    return Result.from_record(job, _read(path) if path.exists() else {})
+    record = _read(path) if path.exists() else {}
+    before = record.get("job") or asdict(job)
+    if before != asdict(job):
+        raise UsageError(
+            f"{workdir.entry(job)} ran with other arguments ({before}), now it is to run as {job}: "
+            "these cannot be compared; restore FUZZARGS, or take a new --workdir"
+        )
+    return Result.from_record(job, record)
 
 
 def refuse_foreign(workdir: Workdir) -> None:

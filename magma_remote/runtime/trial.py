@@ -192,6 +192,6 @@ class Trial:
         try:
             with self._contained.container(spec) as running:
                 pocs = extract(self._site.runner, running, self.shared, self._site.workdir, self.job)
-        except (EngineError, StoppedError, StorageError) as error:
+        except (EngineError, StoppedError, StorageError, OSError) as error:
             return replace(result, warnings=(*result.warnings, f"PoC extraction failed: {error}"))
         return replace(result, pocs=pocs)
