@@ -1,0 +1,245 @@
+"""What the tests of the runtime share: a small tree, a WORKDIR and a campaign on a machine in memory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from magma_remote.adapters.memory import MemoryGuards, MemoryReporter, MemoryRunner
+from magma_remote.adapters.memory_container import Script
+from magma_remote.model.campaign import Campaign, WorkerMode
+from magma_remote.model.container import JOB_LABEL
+from magma_remote.model.cpus import Layout
+from magma_remote.model.jobs import Job
+from magma_remote.model.layout import Workdir, trial_name
+from magma_remote.model.outcome import Reason
+from magma_remote.model.units import Duration
+from magma_remote.runtime import cache, preflight, quickrun, trial
+from magma_remote.runtime.images import Image, Owner
+from magma_remote.runtime.pool import Pool
+from magma_remote.runtime.trial import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from magma_remote.model.container import ContainerSpec
+    from magma_remote.model.cpus import CpuSet
+    from magma_remote.model.result import Result
+
+# The instructions of upstream's Dockerfile that say what an image is made from, in their order.
+DOCKERFILE = """\
+FROM ubuntu:18.04
+# COPY nothing here
+ARG magma_root=./
+ENV MAGMA_R /magma
+ARG USER_ID=1000
+ARG magma_path=magma
+ENV MAGMA 	${MAGMA_R}/${magma_path}
+COPY --chown=magma:magma ${magma_root}/${magma_path} ${MAGMA}/
+RUN ${MAGMA}/preinstall.sh && \\
+    ${MAGMA}/prebuild.sh
+ARG fuzzer_name
+ARG fuzzer_path=fuzzers/${fuzzer_name}
+ENV FUZZER 	${MAGMA_R}/${fuzzer_path}
+COPY --chown=magma:magma ${magma_root}/${fuzzer_path} ${FUZZER}/
+ARG target_name
+ARG target_path=targets/${target_name}
+ENV TARGET 	${MAGMA_R}/${target_path}
+COPY --chown=magma:magma ${magma_root}/${target_path} ${TARGET}/
+ARG canaries
+ARG CANARIES_FLAG=${canaries:+-DMAGMA_ENABLE_CANARIES}
+ENTRYPOINT "${MAGMA}/run.sh"
+"""
+JOIN_SECONDS = 10.0  # what goes well takes milliseconds
+
+
+def a_job(repeat: int = 0, fuzzer: str = "afl", target: str = "libpng", program: str = "readpng") -> Job:
+    return Job(repeat=repeat, fuzzer=fuzzer, target=target, program=program)
+
+
+def a_campaign(**settings: Any) -> Campaign:
+    defaults: dict[str, Any] = {
+        "repeat": 1,
+        "fuzzers": ("afl",),
+        "targets": ("libpng",),
+        "timeout": Duration.parse("1m"),
+    }
+    return Campaign(**defaults | settings)
+
+
+class QuickPool(Pool):
+    """A pool that enforces limits without waiting, and that a test can look into."""
+
+    made: list[QuickPool]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._tick = 0.01
+        self.made.append(self)
+
+    def assert_nothing_is_left(self) -> None:
+        for thread in self._threads.values():
+            thread.join(JOIN_SECONDS)
+            assert not thread.is_alive()
+        assert self._leases.free == self._layout.sets
+
+
+@dataclass
+class Lab:
+    """A campaign on a machine in memory: change what a test is about, then `run`."""
+
+    root: Path
+    workdir: Workdir
+    shm: Path
+    campaign: Campaign = field(default_factory=a_campaign)
+    jobs: tuple[Job, ...] = (a_job(0), a_job(1), a_job(2))
+    sets: tuple[CpuSet, ...] = ((0,), (1,))
+    scripts: dict[Job, Script] = field(default_factory=dict)
+    script: Script = field(default_factory=Script)
+    guards: MemoryGuards = field(default_factory=MemoryGuards)
+    reporter: MemoryReporter = field(default_factory=MemoryReporter)
+    pools: list[QuickPool] = field(default_factory=list)
+    results: tuple[Result, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.runner = MemoryRunner(self._script)
+
+    def _script(self, spec: ContainerSpec) -> Script:
+        return {str(job): script for job, script in self.scripts.items()}.get(spec.labels[JOB_LABEL], self.script)
+
+    def settings(self, **settings: Any) -> None:
+        """Change the campaign."""
+        self.campaign = replace(self.campaign, **settings)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(sets=self.sets, mode=WorkerMode.LOGICAL)
+
+    def order(self) -> quickrun.Order:
+        return quickrun.Order(
+            campaign=self.campaign,
+            jobs=self.jobs,
+            root=self.root,
+            layout=self.layout,
+            workdir=self.workdir,
+            owner=Owner(uid=1000, gid=1000),
+            worker_ip="192.0.2.7",
+        )
+
+    def run(self) -> tuple[Result, ...]:
+        """A whole quickrun, and what must be so after each of them."""
+        self.reporter.results.clear()
+        before = set(self.entries())
+        kept = {path.parent.name for path in self.shm.glob("*/*/*/trial.json")}
+        outside = quickrun.Outside(runner=self.runner, guards=self.guards, reporter=self.reporter)
+        self.results = quickrun.quickrun(self.order(), outside)
+        self.assert_sound(before, kept)
+        return self.results
+
+    def site(self, **limits: float) -> Site:
+        """A site for a Pool or a Trial of its own."""
+        place = cache.Cache.of(self.campaign, self.workdir)
+        for folder in (self.workdir.logs, self.workdir.records, self.workdir.staging, self.workdir.pocs):
+            folder.mkdir(parents=True, exist_ok=True)
+        place.open()
+        return Site(
+            campaign=self.campaign,
+            campaign_id="c0ffee",
+            workdir=self.workdir,
+            cache=place,
+            runner=self.runner,
+            **limits,
+        )
+
+    def pool(self, **limits: float) -> QuickPool:
+        return QuickPool(self.site(**limits), self.layout, self.reporter)
+
+    def images(self) -> dict[Job, Image]:
+        return {job: Image(id=f"sha256:{job.fuzzer}", digest="d1") for job in self.jobs}
+
+    def entries(self) -> Iterator[Path]:
+        return self.workdir.ar.glob("*/*/*/*")
+
+    def reasons(self) -> list[Reason | None]:
+        return [result.reason for result in self.results]
+
+    def assert_sound(self, before: set[Path], kept: set[str]) -> None:
+        """Each job has one Result, each complete one an entry, and each that ran was told of once."""
+        assert tuple(result.job for result in self.results) == self.jobs
+        complete = {self.workdir.entry(result.job) for result in self.results if result.complete}
+        assert set(self.entries()) == complete
+        told = [result.job for result in self.reporter.results]
+        stopped = {result.job for result in self.results if result.message.startswith("not started")}
+        assert len(told) == len(set(told))
+        there = {job for job in self.jobs if self.workdir.entry(job) in before or trial_name(job) in kept}
+        assert set(self.jobs) - there == set(told) | stopped
+        assert not list(self.workdir.staging.iterdir())
+        self.assert_nothing_is_left()
+        assert bool(list(self.shm.glob("*/*"))) == (Reason.ARCHIVE in self.reasons())
+
+    def assert_nothing_is_left(self) -> None:
+        assert self.runner.gone or not self.runner.containers
+        assert not self.runner.clashes
+        assert not self.guards.held
+        for pool in self.pools:
+            pool.assert_nothing_is_left()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A Magma tree as far as images are concerned."""
+    root = tmp_path / "magma"
+    files = ["magma/run.sh", "README.md"]
+    files += [f"fuzzers/{name}/build.sh" for name in ("afl", "libfuzzer")]
+    files += [f"targets/{name}/configrc" for name in ("libpng", "libtiff")]
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"# {name}\n")
+    (root / "docker").mkdir()
+    (root / "docker/Dockerfile").write_text(DOCKERFILE)
+    return root
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Workdir:
+    """A WORKDIR with its folders, as a run makes them."""
+    found = Workdir(tmp_path / "workdir")
+    for folder in (found.ar, found.logs, found.pocs, found.records, found.staging):
+        folder.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def shm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tmpfs of the test's own in place of the machine's, which other runs use."""
+    folder = tmp_path / "shm"
+    folder.mkdir()
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\ntmpfs {folder} tmpfs rw 0 0\n")
+    monkeypatch.setitem(_defaults(cache.Cache.of), "shm", folder)
+    monkeypatch.setitem(_defaults(cache.reap_others), "shm", folder)
+    monkeypatch.setitem(_defaults(cache.check_room), "mounts", mounts)
+    return folder
+
+
+def _defaults(function: Any) -> dict[str, Any]:
+    found: dict[str, Any] = function.__kwdefaults__
+    return found
+
+
+@pytest.fixture
+def lab(tmp_path: Path, tree: Path, shm: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A machine with two CPUs of its own, whatever this one has: nothing here is really pinned."""
+    made = Lab(root=tree, workdir=Workdir(tmp_path / "workdir"), shm=shm)
+    monkeypatch.setattr(QuickPool, "made", made.pools, raising=False)
+    monkeypatch.setattr(quickrun, "Pool", QuickPool)
+    monkeypatch.setattr(quickrun, "keep_off", lambda _cpus: None)
+    monkeypatch.setattr(trial, "pinned", lambda _cpus: nullcontext())
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+    monkeypatch.setattr(preflight, "check_core_pattern", lambda: None)
+    return made
