@@ -57,6 +57,8 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         worker_ip=_worker_ip(),
     )
     with reporter_for(sys.stdout, timeout=loaded.campaign.timeout.seconds) as reporter:
+        for note in loaded.notes:
+            reporter.note(note)
         results = run_all(order, Outside(runner=DockerRunner(), guards=claims, reporter=reporter))
     print_summary(results, order.workdir, sys.stdout)
     sys.exit(0 if all(result.complete for result in results) else 1)
