@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass
+
+_COUNT = re.compile(r"[0-9]{1,20}")  # what 64 bits hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +23,8 @@ def parse_row(text: str) -> tuple[Canary, ...]:
     A file without a row, or one cut short while it was written, gives the whole pairs that it has.
     """
     lines = text.splitlines()
-    header, row = (next(csv.reader([line]), []) for line in (*lines[:2], "", "")[:2])
-    counts = {name: int(count) for name, count in zip(header, row, strict=False) if count.isdecimal()}
+    header, row = (line.split(",") for line in (*lines[:2], "", "")[:2])
+    counts = {name: int(count) for name, count in zip(header, row, strict=False) if _COUNT.fullmatch(count)}
     bugs = [name[:-2] for name in header if name.endswith("_R")]
     return tuple(
         Canary(bug=bug, reached=counts[f"{bug}_R"], triggered=counts[f"{bug}_T"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -82,8 +84,8 @@ def digest(build_args: Mapping[str, str], base_images: Iterable[str], entries: I
     rows = [("arg", key, value) for key, value in sorted(build_args.items())]
     rows += [("base", base, "") for base in sorted(base_images)]
     rows += [(entry.kind, entry.path, entry.content) for entry in sorted(entries)]
-    for row in rows:
-        state.update("".join(f"{len(part.encode())}:{part}" for part in row).encode())
+    for part in (part.encode(errors="surrogateescape") for row in rows for part in row):  # names may be no text
+        state.update(b"%d:%b" % (len(part), part))
     return state.hexdigest()
 
 
@@ -106,15 +108,14 @@ def sources(dockerfile: str, build_args: Mapping[str, str]) -> Sources:
     paths = {DOCKERFILE.parent.as_posix()}
     for word, rest in _instructions(dockerfile):
         if word == "ARG":
-            name, _, default = rest.partition("=")
-            values[name.strip()] = build_args.get(name.strip(), _expand(default.strip().strip("\"'"), values))
+            values.update(_arguments(rest, values, build_args))
         elif word == "ENV":
             values.update(_environment(rest, values))
         elif word == "FROM":
             words = _plain_words(_expand(rest, values))
-            if words and words[0] not in stages | {"scratch"}:
+            if words and words[0].lower() not in stages | {"scratch"}:
                 bases.append(words[0])
-            stages.update(words[2:3])
+            stages.update(word.lower() for word in words[2:3])
         elif word in {"COPY", "ADD"} and "--from=" not in rest:
             paths.update(_tree_paths(_plain_words(_expand(rest, values))[:-1]))
     return Sources(base_images=tuple(bases), paths=(".",) if "." in paths else tuple(sorted(paths)))
@@ -123,15 +124,32 @@ def sources(dockerfile: str, build_args: Mapping[str, str]) -> Sources:
 def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
     """Instructions with their line continuations joined; comments and heredocs are no instructions."""
     lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    heredocs: list[str] = []
     for line in "\n".join(lines).replace("\\\n", " ").splitlines():
-        match = re.match(r"\s*([A-Za-z]+)\s+(.*)", line)
-        if match:
+        if heredocs:
+            heredocs = heredocs[line.strip("\t") == heredocs[0] :]
+        elif match := re.match(r"\s*([A-Za-z]+)\s+(.*)", line):
+            heredocs = re.findall(r"<<-?[\"']?(\w+)", line)
             yield match[1].upper(), match[2].strip()
 
 
 def _plain_words(text: str) -> list[str]:
     """Words of an instruction without its `--flags`, shell or JSON form alike."""
-    return [word for word in re.findall(r"[^\s\"\[\],]+", text) if not word.startswith("--")]
+    text = re.sub(r"^(--\S+\s+)+", "", text)
+    try:
+        words = json.loads(text) if text.startswith("[") else None
+    except (ValueError, RecursionError):
+        words = None  # a pattern such as `[ab]*`
+    return list(map(str, words)) if isinstance(words, list) else [word.strip("\"'") for word in text.split()]
+
+
+def _arguments(rest: str, values: Mapping[str, str], build_args: Mapping[str, str]) -> dict[str, str]:
+    """ARG: without a default it keeps what the name stood for before FROM."""
+    pairs = re.findall(r"(\w+)(=?)(\"[^\"]*\"|'[^']*'|\S*)", rest)
+    defaults = {
+        name: _expand(text.strip("\"'"), values) if given else values.get(name, "") for name, given, text in pairs
+    }
+    return {name: build_args.get(name, default) for name, default in defaults.items()}
 
 
 def _environment(rest: str, values: Mapping[str, str]) -> dict[str, str]:
@@ -155,8 +173,10 @@ def _expand(text: str, values: Mapping[str, str]) -> str:
 
 
 def _tree_paths(words: Iterable[str]) -> Iterator[str]:
+    """Folders and files behind the sources of a COPY: a pattern stands for the folder above it."""
     for word in words:
-        if re.match(r"[a-z]+://|git@", word):
+        if re.match(r"[a-z]+://|git@|<<", word):
             continue
-        path = PurePosixPath("/", *PurePosixPath(word).parts).relative_to("/").as_posix()
-        yield "." if "*" in path.split("/", 1)[0] or ".." in path else re.split(r"/[^/]*[*?\[]", path)[0]
+        parts = PurePosixPath(word.lstrip("/")).parts
+        plain = tuple(takewhile(lambda part: not re.search(r"[*?\[]", part), parts))
+        yield "." if ".." in parts else PurePosixPath(*plain).as_posix()

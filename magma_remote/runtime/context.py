@@ -66,10 +66,15 @@ class Context:
         elif entry.kind == "l":
             info.type, info.linkname = tarfile.SYMTYPE, entry.content
         else:
-            data = (self._root / entry.path).read_bytes()
-            if hashlib.sha256(data).hexdigest() != entry.content:
-                raise StorageError(f"{self._root / entry.path} changed while its image was being built; run again")
+            data = self._content(entry)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
             return
         tar.addfile(info)
+
+    def _content(self, entry: Entry) -> bytes:
+        path = self._root / entry.path
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != entry.content:
+            raise StorageError(f"{path} changed while its image was being built; run again")
+        return data
