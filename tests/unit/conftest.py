@@ -31,29 +31,13 @@ if TYPE_CHECKING:
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.result import Result
 
-# The instructions of upstream's Dockerfile that say what an image is made from, in their order.
 DOCKERFILE = """\
-FROM ubuntu:18.04
-# COPY nothing here
-ARG magma_root=./
-ENV MAGMA_R /magma
-ARG USER_ID=1000
-ARG magma_path=magma
-ENV MAGMA 	${MAGMA_R}/${magma_path}
-COPY --chown=magma:magma ${magma_root}/${magma_path} ${MAGMA}/
-RUN ${MAGMA}/preinstall.sh && \\
-    ${MAGMA}/prebuild.sh
+FROM debian:12
 ARG fuzzer_name
-ARG fuzzer_path=fuzzers/${fuzzer_name}
-ENV FUZZER 	${MAGMA_R}/${fuzzer_path}
-COPY --chown=magma:magma ${magma_root}/${fuzzer_path} ${FUZZER}/
 ARG target_name
-ARG target_path=targets/${target_name}
-ENV TARGET 	${MAGMA_R}/${target_path}
-COPY --chown=magma:magma ${magma_root}/${target_path} ${TARGET}/
-ARG canaries
-ARG CANARIES_FLAG=${canaries:+-DMAGMA_ENABLE_CANARIES}
-ENTRYPOINT "${MAGMA}/run.sh"
+COPY magma /magma/magma/
+COPY fuzzers/${fuzzer_name} /magma/fuzzer/
+COPY targets/${target_name} /magma/target/
 """
 JOIN_SECONDS = 10.0  # what goes well takes milliseconds
 
