@@ -16,6 +16,7 @@ from docker.utils import kwargs_from_env, parse_repository_tag
 
 from magma_remote.errors import BuildError, EngineError
 from magma_remote.model.container import SHARED
+from magma_remote.model.plain import plain
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ class DockerRunner:
     @property
     def _api(self) -> docker.APIClient:
         if not hasattr(self._local, "api"):
-            self._local.api = docker.APIClient(
-                version=self._version, timeout=ANSWER_SECONDS, **self._environment
-            )
+            self._local.api = docker.APIClient(version=self._version, timeout=ANSWER_SECONDS, **self._environment)
             self._version = self._local.api.api_version
         api: docker.APIClient = self._local.api
         return api
@@ -199,14 +198,12 @@ def _follow_build(answers: Iterator[dict[str, Any]], recipe: Recipe, on_line: Ca
     image = ""
     for answer in answers:
         text = str(answer.get("stream") or answer.get("status") or answer.get("error") or "")
-        for line in text.splitlines():
+        for line in filter(None, map(plain, text.splitlines())):  # the engine colours what goes to standard error
             on_line(line)
             tail = [*tail[-19:], line]
         image = (answer.get("aux") or {}).get("ID", image)
         if "error" in answer:
-            raise BuildError(
-                f"the image {recipe.name} did not build: {answer['error']}", log_tail=tuple(tail)
-            )
+            raise BuildError(f"the image {recipe.name} did not build: {answer['error']}", log_tail=tuple(tail))
     if not image:
         raise BuildError(f"the build of {recipe.name} ended without an image", log_tail=tuple(tail))
     return image

@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from magma_remote.model.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from magma_remote.ports import LogLine
 
 _TAIL = 20
-_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-Za-z])")
 _LAUNCHED = re.compile(r"Campaign launched at \d{4}-\d\d-\d\d \d\d:\d\d")
 _TERMINATED = re.compile(r"Campaign terminated at \d{4}-\d\d-\d\d \d\d:\d\d")
 
@@ -46,18 +47,13 @@ def save_output(lines: Iterable[LogLine], destination: Path) -> Output:
     with _Log(destination) as log:
         for line in lines:
             log.write(line.text)
-            if plain := _plain(line.text):
-                tail.append(plain)
+            if said := plain(line.text):
+                tail.append(said)
             if launched_at is None and _LAUNCHED.search(line.text):
                 launched_at = line.at
             if _TERMINATED.search(line.text):
                 terminated_at = line.at
     return Output(launched_at=launched_at, terminated_at=terminated_at, tail=tuple(tail), problems=tuple(log.problems))
-
-
-def _plain(text: str) -> str:
-    """A line without terminal colours and control characters: it is shown among lines of ours."""
-    return "".join(char for char in _ESCAPE.sub("", text) if char.isprintable()).rstrip()
 
 
 class _Log:
