@@ -1,0 +1,33 @@
+"""Labs: real quickruns on the engine of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.quickruns import Lab, new_lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
+
+
+@pytest.fixture
+def lab(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Lab]:  # noqa: ARG001 - must be there
+    """A lab of one test."""
+    with new_lab(tmp_path, docker_engine) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def shared_lab(
+    tmp_path_factory: pytest.TempPathFactory,
+    docker_engine: DockerClient,
+    base_image: str,  # noqa: ARG001 - must be there
+) -> Iterator[Lab]:
+    """A lab whose campaign several tests of a file look at."""
+    with new_lab(tmp_path_factory.mktemp("lab"), docker_engine) as lab:
+        yield lab

@@ -1,0 +1,240 @@
+"""Starts real quickruns on a tree of small fuzzers that behave and misbehave (tests/trees)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magma_remote.adapters import claims
+from magma_remote.errors import BusyError
+from magma_remote.model.campaign import Campaign
+from magma_remote.model.container import WORKDIR_LABEL
+from magma_remote.model.layout import Workdir
+from magma_remote.model.units import Duration
+from magma_remote.runtime.cache import Cache
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterator
+
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+PROJECT = Path(__file__).parent.parent
+SUPPORT = PROJECT / "examples" / "magma"
+TREES = PROJECT / "tests" / "trees"
+COMMAND = str(Path(sys.executable).with_name("magma-remote"))
+CPUS = sorted(os.sched_getaffinity(0))[:2]
+DEADLINE = 120.0  # seconds for what takes a few where the machine is not busy with other work
+_BUSY = "CPUs in use on this machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A quickrun that is over: `output` holds both of its streams."""
+
+    code: int
+    output: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines of the output."""
+        return self.output.splitlines()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quickrun:
+    """A quickrun that was started in a session of its own; its output goes to a file."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    workdir: Path
+
+    @property
+    def output(self) -> str:
+        """What it said so far."""
+        return self.log.read_text(errors="replace")
+
+    def await_output(self, *words: str) -> None:
+        """Wait until it has said all of these."""
+        until(lambda: all(word in self.output for word in words) or self.process.poll() is not None)
+        assert all(word in self.output for word in words), self.output
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command alone, as `kill` does."""
+        self.process.send_signal(number)
+
+    def end(self, deadline: float = DEADLINE) -> Ended:
+        """Wait for its end; it is killed where that takes too long."""
+        try:
+            code = self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"no end within {deadline:g} s:\n{self.output}") from None
+        return Ended(code=code, output=self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A folder with a Magma tree, campaign files and WORKDIRs."""
+
+    folder: Path
+    engine: DockerClient
+    started: list[Quickrun] = field(default_factory=list)
+
+    @property
+    def tree(self) -> Path:
+        """The Magma tree."""
+        return self.folder / "magma"
+
+    def workdir(self, name: str = "workdir") -> Path:
+        """Where a campaign's results go."""
+        return self.folder / name
+
+    def campaign(self, name: str = "campaign", **settings: Any) -> Path:
+        """A campaign file: one 2 s trial of `steady` on two CPUs but for what is set."""
+        fuzzers = settings.get("FUZZERS", ["steady"])
+        defaults = {
+            "REPEAT": 1,
+            "FUZZERS": fuzzers,
+            "TARGETS": ["toy"],
+            "PROGRAMS": {fuzzer: ["letters"] for fuzzer in fuzzers},
+            "WORKER_POOL": CPUS,
+            "TIMEOUT": "2s",
+            "POLL": 1,
+            "MAGMA": str(self.tree),
+        }
+        values = {key: value for key, value in (defaults | settings).items() if value is not None}
+        file = self.folder / f"{name}.hjson"
+        file.write_text(json.dumps(values, indent=1))
+        return file
+
+    def start(self, campaign: Path, workdir: Path | None = None, **popen: Any) -> Quickrun:
+        """Start a quickrun as soon as nobody else on this machine has the CPUs."""
+        workdir = workdir or self.workdir()
+        _await_cpus()
+        return self.start_now(campaign, workdir, **popen)
+
+    def start_now(self, campaign: Path, workdir: Path, **popen: Any) -> Quickrun:
+        """Start a quickrun, whoever has the CPUs."""
+        log = self.folder / f"output-{len(self.started)}.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [COMMAND, "quickrun", str(campaign), "--workdir", str(workdir)],
+                stdin=subprocess.DEVNULL,
+                stdout=popen.pop("stdout", output),
+                stderr=popen.pop("stderr", output),
+                start_new_session=True,
+                **popen,
+            )
+        self.started.append(Quickrun(process=process, log=log, workdir=workdir))
+        return self.started[-1]
+
+    def run(self, campaign: Path, workdir: Path | None = None) -> Ended:
+        """Run to the end; once more where somebody else was faster to take the CPUs."""
+        ended = self.start(campaign, workdir).end()
+        while ended.code == 1 and _BUSY in ended.output and str(self.folder) not in ended.output:
+            ended = self.start(campaign, workdir).end()
+        assert "Traceback" not in ended.output
+        return ended
+
+    def containers(self, workdir: Path | None = None, *, running: bool = False) -> list[Container]:
+        """Containers of a WORKDIR's trials."""
+        label = f"{WORKDIR_LABEL}={(workdir or self.workdir()).resolve()}"
+        return list(self.engine.containers.list(all=not running, filters={"label": label}, ignore_removed=True))
+
+    def await_running(self, count: int, workdir: Path | None = None) -> list[Container]:
+        """Wait until this many containers of a WORKDIR run."""
+        until(lambda: len(self.containers(workdir, running=True)) >= count)
+        return self.containers(workdir, running=True)
+
+    def close(self) -> None:
+        """End what still runs and remove its containers and caches."""
+        for quickrun in self.started:
+            if quickrun.process.poll() is None:
+                quickrun.process.kill()
+                quickrun.process.wait()
+            for container in self.containers(quickrun.workdir):
+                container.remove(force=True)
+            shutil.rmtree(cache(quickrun.workdir), ignore_errors=True)
+
+    def remove_images(self, fuzzer: str, target: str = "toy") -> None:
+        """Remove the images of a pair that only this lab has."""
+        for image in self.engine.images.list(name=f"magma/{fuzzer}/{target}"):
+            for tag in image.tags:
+                self.engine.images.remove(tag)
+
+
+def cache(workdir: Path) -> Path:
+    """The folder in memory that holds SHARED of a WORKDIR's running trials."""
+    plain = Campaign(repeat=1, fuzzers=(), targets=(), timeout=Duration.parse("1s"))
+    return Cache.of(plain, Workdir(workdir.resolve())).root
+
+
+@contextmanager
+def new_lab(folder: Path, engine: DockerClient) -> Iterator[Lab]:
+    """A lab with a tree of its own in an empty folder; nothing of it runs afterwards."""
+    lab = Lab(folder=folder, engine=engine)
+    make_tree(lab.tree)
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+def make_tree(root: Path) -> None:
+    """The demo's Dockerfile and support files with the fuzzers and the target of tests/trees."""
+    for part in ("docker", "magma"):
+        shutil.copytree(SUPPORT / part, root / part)
+    for fuzzer in sorted((TREES / "fuzzers").iterdir()):
+        shutil.copytree(TREES / "fuzzers" / "steady", root / "fuzzers" / fuzzer.name)
+        shutil.copytree(fuzzer, root / "fuzzers" / fuzzer.name, dirs_exist_ok=True)
+    shutil.copytree(TREES / "targets", root / "targets")
+
+
+def until(condition: Callable[[], object], deadline: float = DEADLINE) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, "the condition never came true"
+        time.sleep(0.01)
+
+
+def tar_names(tarball: Path) -> list[str]:
+    """Names in a tar file, which is read to its end."""
+    with tarfile.open(tarball) as tar:
+        return tar.getnames()
+
+
+def entries(workdir: Path) -> list[str]:
+    """`FUZZER/TARGET/PROGRAM/RUN` of all trials in `ar/`."""
+    return sorted(path.relative_to(workdir / "ar").as_posix() for path in (workdir / "ar").glob("*/*/*/*"))
+
+
+def record(workdir: Path, trial: str) -> dict[str, Any]:
+    """The facts of a trial, named `F_T_P_RUN`."""
+    value: dict[str, Any] = json.loads((workdir / "trials" / f"{trial}.json").read_text())
+    return value
+
+
+def _await_cpus() -> None:
+    """Other runs on this machine, such as a developer's own, hold CPUs too: wait for them."""
+    end = time.monotonic() + DEADLINE
+    while True:
+        try:
+            with claims.cpu_claims(CPUS, owner="tests that are about to start"):
+                return
+        except BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)

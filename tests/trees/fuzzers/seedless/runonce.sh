@@ -1,0 +1,4 @@
+#!/bin/bash
+
+# Every seed crashes.
+exit 1

@@ -1,0 +1,3 @@
+#!/bin/bash
+
+find "$SHARED/findings" -type f

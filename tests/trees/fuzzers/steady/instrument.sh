@@ -1,0 +1,5 @@
+#!/bin/bash
+set -e
+
+"$MAGMA/build.sh"
+"$TARGET/build.sh"

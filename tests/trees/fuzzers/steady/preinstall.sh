@@ -1,0 +1,3 @@
+#!/bin/bash
+
+# Nothing: the fuzzer is its run.sh.

@@ -1,0 +1,3 @@
+#!/bin/bash
+
+# Nothing: the source is src/.
