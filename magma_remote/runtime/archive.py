@@ -6,6 +6,8 @@ import os
 import shutil
 import tarfile
 from contextlib import contextmanager
+from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
@@ -13,7 +15,6 @@ from magma_remote.model.layout import TARBALL, trial_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.jobs import Job
@@ -42,7 +43,7 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
         if plain:
-            shutil.copytree(shared, staged, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(shared, staged, symlinks=True, dirs_exist_ok=True, ignore=_without_content)
         else:
             _tar(shared, staged / TARBALL)
         entry.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,12 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
     except OSError as error:
         shutil.rmtree(staged, ignore_errors=True)
         raise StorageError(f"{entry} could not be written: {error.strerror or error}") from error
+
+
+def _without_content(folder: str, names: list[str]) -> list[str]:
+    """Sockets, pipes and devices: copying one fails, or waits for somebody who writes into it."""
+    modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
+    return [name for name, mode in modes.items() if not (S_ISREG(mode) or S_ISDIR(mode) or S_ISLNK(mode))]
 
 
 def _tar(shared: Path, tarball: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from pathlib import PurePosixPath
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
@@ -71,7 +72,7 @@ def _content(runner: Runner, container: str, shared: Path, file: str) -> bytes:
 def _write(path: Path, content: bytes) -> bool:
     if path.exists():
         return False
-    partial = path.with_name(f".{path.name}")
+    partial = path.with_name(f".{path.name}.{get_ident()}")  # two trials may find one case at one time
     try:
         partial.write_bytes(content)
         partial.rename(path)

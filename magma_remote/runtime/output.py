@@ -78,10 +78,10 @@ class _Log:
             self._try(lambda: self._file and self._file.write(text))
 
     def _open(self) -> None:
-        self._file = self._path.open("w")
+        self._file = self._path.open("w", encoding="utf-8")
 
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
         except OSError as error:
-            self.problems.append(f"{self._path} is not whole: {error.strerror}")
+            self.problems = [f"{self._path} is not whole: {error.strerror}"]  # closing fails for the same reason
