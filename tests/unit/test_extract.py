@@ -1,0 +1,172 @@
+"""PoC extraction: what the container says, however it is cut, becomes files named by bug and content."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magma_remote.adapters.memory import MemoryRunner
+from magma_remote.adapters.memory_container import Script
+from magma_remote.errors import StorageError
+from magma_remote.model.container import ContainerSpec
+from magma_remote.model.jobs import Job
+from magma_remote.runtime.extract import _bug, _pairs, extract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from magma_remote.model.layout import Workdir
+    from tests.unit.conftest import Lab
+
+JOB = Job(repeat=0, fuzzer="afl", target="libpng", program="readpng")
+_FIELD = st.binary(max_size=8).map(lambda data: data.replace(b"\0", b"."))
+
+
+def hashed(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+@given(st.lists(st.tuples(_FIELD, _FIELD), max_size=4), _FIELD, st.lists(st.integers(0, 80), max_size=8))
+def test_pairs_under_any_chunking(pairs: list[tuple[bytes, bytes]], rest: bytes, cuts: list[int]) -> None:
+    stream = b"".join(b"%b\0%b\0" % pair for pair in pairs) + rest
+    ends = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    chunks = [stream[start:end] for start, end in pairwise(ends)]
+    found = list(_pairs(chunks))
+    assert [file.encode(errors="surrogateescape") for file, _ in found] == [file for file, _ in pairs]
+    assert [said for _, said in found] == [said.decode(errors="replace") for _, said in pairs]
+
+
+@pytest.mark.parametrize(
+    ("said", "bug"),
+    [
+        ("exit_code 1 bug PNG001", "PNG001"),
+        ("exit_code 139", "NEW"),
+        ("", "NEW"),
+        ("exit_code 1 bug", "NEW"),
+        ("noise\nexit_code 0 bug TIF012\nmore", "TIF012"),
+        ("exit_code 1 bug ../../etc/passwd", ".._.._etc_passwd"),
+    ],
+)
+def test_names_of_bugs(said: str, bug: str) -> None:
+    assert _bug(said) == bug
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    folder = tmp_path / "shared"
+    (folder / "findings").mkdir(parents=True)
+    (folder / "findings/1").write_bytes(b"one")
+    (folder / "findings/2").write_bytes(b"two")
+    return folder
+
+
+def run(shared: Path, workdir: Workdir, findings: Iterable[bytes], content: bytes = b"inside") -> int:
+    """Extract in a container that has these findings, and this content for each file that it is asked for."""
+    scripts = {"findings.sh": tuple(findings), "cat -- ": (content[:3], content[3:])}
+    runner = MemoryRunner(lambda _spec: Script(scripts=scripts))
+    spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
+    return extract(runner, runner.create(spec), shared, workdir, JOB)
+
+
+def pocs(workdir: Workdir) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in workdir.pocs.iterdir()}
+
+
+def finding(file: str, said: str = "exit_code 1 bug PNG001") -> bytes:
+    return f"{file}\0{said}\0".encode()
+
+
+def test_pocs_are_named_by_bug_and_content(shared: Path, workdir: Workdir) -> None:
+    found = [finding("/magma_shared/findings/1"), finding("/magma_shared/findings/2", "exit_code 134")]
+    assert run(shared, workdir, found) == 2
+    assert pocs(workdir) == {
+        f"afl_libpng_readpng_PNG001.{hashed(b'one')}": b"one",
+        f"afl_libpng_readpng_NEW.{hashed(b'two')}": b"two",
+    }
+
+
+def test_equal_cases_stand_once(shared: Path, workdir: Workdir) -> None:
+    (shared / "findings/2").write_bytes(b"one")
+    found = [finding(f"/magma_shared/findings/{name}") for name in (1, 2)]
+    assert run(shared, workdir, found) == 1
+    assert run(shared, workdir, found) == 0
+    assert len(pocs(workdir)) == 1
+
+
+def test_two_trials_find_one_case_at_one_time(shared: Path, workdir: Workdir, monkeypatch: pytest.MonkeyPatch) -> None:
+    both, write = Barrier(2, timeout=10), Path.write_bytes
+
+    def write_together(path: Path, data: bytes) -> int:
+        count = write(path, data)
+        both.wait()
+        return count
+
+    monkeypatch.setattr(Path, "write_bytes", write_together)
+    with ThreadPoolExecutor() as threads:
+        for found in [threads.submit(run, shared, workdir, [finding("/magma_shared/findings/1")]) for _ in range(2)]:
+            found.result()
+    assert list(pocs(workdir).values()) == [b"one"]
+
+
+def test_a_case_elsewhere_is_read_in_the_container(shared: Path, workdir: Workdir) -> None:
+    run(shared, workdir, [finding("/tmp/crash one")])
+    assert list(pocs(workdir).values()) == [b"inside"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param("/magma_shared/findings/escape", id="link"),
+        pytest.param("/magma_shared/out/secret", id="linked-folder"),
+        pytest.param("/magma_shared/../secret", id="dots"),
+        pytest.param("/magma_shared/findings/loop", id="loop"),
+        pytest.param("/magma_shared/findings", id="folder"),
+        pytest.param("/magma_shared/findings/none", id="gone"),
+    ],
+)
+def test_nothing_of_the_host_is_read(shared: Path, workdir: Workdir, file: str) -> None:
+    secret = shared.parent / "secret"
+    secret.write_bytes(b"the host's")
+    (shared / "findings/escape").symlink_to(secret)
+    (shared / "findings/loop").symlink_to("loop")
+    (shared / "out").symlink_to(shared.parent)
+    run(shared, workdir, [finding(file)])
+    assert list(pocs(workdir).values()) == [b"inside"]
+
+
+def test_a_poc_that_cannot_be_written(shared: Path, workdir: Workdir) -> None:
+    workdir.pocs.rmdir()
+    with pytest.raises(StorageError, match="PNG001"):
+        run(shared, workdir, [finding("/magma_shared/findings/1")])
+
+
+def test_extraction_comes_after_the_archive(lab: Lab) -> None:
+    lab.settings(poc_extract=True)
+    lab.script = Script(scripts={"findings.sh": (finding("/magma_shared/monitor/5"),)})
+    lab.run()
+    assert sorted(result.pocs or 0 for result in lab.results) == [0, 0, 1]
+    commands = [spec.command for spec in lab.runner.created]
+    assert commands.count(("sleep", "infinity")) == 3
+    assert len(list(lab.workdir.pocs.iterdir())) == 1
+
+
+@pytest.mark.parametrize("file", ["/magma_shared/" + "x" * 5000, "/magma_shared/monitor/5"], ids=["long", "closed"])
+def test_an_extraction_that_fails_costs_no_trial(lab: Lab, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    lab.jobs = lab.jobs[:1]
+    lab.settings(poc_extract=True)
+    at = {"execute": lambda: monkeypatch.setattr("pathlib.Path.read_bytes", unreadable)}
+    lab.script = Script(scripts={"findings.sh": (finding(file),)}, at=at)
+    lab.run()
+    assert lab.reasons() == [None]
+    assert "PoC extraction failed" in lab.results[0].warnings[-1]
