@@ -3,7 +3,7 @@ set -e
 
 ##
 # Builds the canaries and the target with libFuzzer's instrumentation.
-# Needs env TARGET, MAGMA, OUT, CFLAGS, CXXFLAGS, LDFLAGS, LIBS.
+# Needs env FUZZER, TARGET, MAGMA, OUT, CFLAGS, CXXFLAGS, LDFLAGS, LIBS.
 ##
 
 export CC=clang
@@ -15,6 +15,7 @@ export LIBS="$LIBS -l:driver.o -l:libFuzzer.a -lstdc++ -lm -lpthread"
 
 # The canaries must not lead the fuzzer: their own code gives it no feedback.
 "$MAGMA/build.sh"
-export CFLAGS="$CFLAGS -fsanitize=fuzzer-no-link"
-export CXXFLAGS="$CXXFLAGS -fsanitize=fuzzer-no-link"
+flags="-fsanitize=fuzzer-no-link -include $FUZZER/src/sections.h"
+export CFLAGS="$CFLAGS $flags"
+export CXXFLAGS="$CXXFLAGS $flags"
 "$TARGET/build.sh"

@@ -10,9 +10,10 @@
  * stands for a file with the input; without @@ it is on standard input.
  *
  * Between two calls of main: exit() comes back here instead of ending the
- * process, files that were left open are closed, getopt starts afresh. What the
- * program keeps in its own variables and what it does not free stays, until
- * libFuzzer's fork mode replaces the process, after some seconds.
+ * process, the program's variables get their first values again, files that were
+ * left open are closed, getopt starts afresh. What the program does not free
+ * stays, until libFuzzer's fork mode replaces the process, after some seconds.
+ * So does the state of its shared libraries.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -36,6 +37,14 @@ int __wrap_main(int argc, char **argv, char **envp);
 
 enum { MAX_ARGS = 64, MAX_INPUT = 1 << 20 };
 
+/* The target's variables (see sections.h). Named by the linker, where there are
+ * any. */
+extern char __start_target_data[] __attribute__((weak));
+extern char __stop_target_data[] __attribute__((weak));
+extern char __start_target_bss[] __attribute__((weak));
+extern char __stop_target_bss[] __attribute__((weak));
+
+static char *first_data;
 static char *target_argv[MAX_ARGS + 1];
 static int target_argc;
 static int input_fd = -1;
@@ -54,7 +63,7 @@ static char *with_input(const char *word, const char *path)
 {
     const char *mark = strstr(word, "@@");
     char *tail;
-    char *whole;
+    char *whole = NULL;
 
     if (mark == NULL) {
         return strdup(word);
@@ -107,6 +116,25 @@ static int write_input(const uint8_t *data, size_t size)
     return 0;
 }
 
+static void keep_variables(void)
+{
+    size_t size = (size_t)(__stop_target_data - __start_target_data);
+
+    first_data = malloc(size ? size : 1);
+    if (first_data == NULL) {
+        fail("libfuzzer driver");
+    }
+    memcpy(first_data, __start_target_data, size);
+}
+
+static void restore_variables(void)
+{
+    memcpy(__start_target_data, first_data,
+           (size_t)(__stop_target_data - __start_target_data));
+    memset(__start_target_bss, 0,
+           (size_t)(__stop_target_bss - __start_target_bss));
+}
+
 /*
  * A descriptor below this one stays open: libFuzzer opens its own before the
  * first input. What main leaves open gets the numbers above.
@@ -139,6 +167,7 @@ static int call_main(const uint8_t *data, size_t size)
     if (write_input(data, size) != 0) {
         fail("libfuzzer driver");
     }
+    restore_variables();
     keep = first_free_fd();
     /* A copy, as getopt reorders it. */
     memcpy(argv, target_argv, sizeof(argv));
@@ -200,5 +229,6 @@ int __wrap_main(int argc, char **argv, char **envp)
         return __real_main(argc, argv, envp);
     }
     set_arguments(argv[0], args);
+    keep_variables();
     return LLVMFuzzerRunDriver(&argc, &argv, call_main);
 }
