@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from pathlib import PurePosixPath
-from threading import get_ident
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import Runner
+
+_ONE_WRITER = Lock()  # two trials may find one case at one time: it is new once
 
 # As captain's extract.sh, in one go: a `docker exec` for each finding costs more than most findings.
 _SCRIPT = r"""
@@ -70,12 +72,13 @@ def _content(runner: Runner, container: str, shared: Path, file: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> bool:
-    if path.exists():
-        return False
-    partial = path.with_name(f".{path.name}.{get_ident()}")  # two trials may find one case at one time
+    partial = path.with_name(f".{path.name}")
     try:
-        partial.write_bytes(content)
-        partial.rename(path)
+        with _ONE_WRITER:
+            if path.exists():
+                return False
+            partial.write_bytes(content)
+            partial.rename(path)
     except OSError as error:
         raise StorageError(f"{path} could not be written: {error.strerror}") from error
     return True
