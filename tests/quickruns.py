@@ -24,7 +24,7 @@ from magma_remote.runtime.cache import Cache
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -125,12 +125,16 @@ class Lab:
         _await_cpus()
         return self.start_now(campaign, workdir, **popen)
 
-    def start_now(self, campaign: Path, workdir: Path, **popen: Any) -> Quickrun:
-        """Start a quickrun, whoever has the CPUs."""
+    def start_now(self, campaign: Path, workdir: Path, *, before: Sequence[str] = (), **popen: Any) -> Quickrun:
+        """Start a quickrun, whoever has the CPUs; `before` is a command that starts it."""
         log = self.folder / f"output-{len(self.started)}.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [COMMAND, "quickrun", str(campaign), "--workdir", str(workdir)],
+                # a shell's background jobs ignore SIGINT, and so would this one, started by them
+                [
+                    *("env", "--default-signal=INT,HUP,TERM", *before),
+                    *(COMMAND, "quickrun", str(campaign), "--workdir", str(workdir)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=popen.pop("stdout", output),
                 stderr=popen.pop("stderr", output),

@@ -12,6 +12,7 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
+from magma_remote.cli.lasting import lasting
 from magma_remote.cli.loading import load
 from magma_remote.cli.progress import reporter_for
 from magma_remote.cli.results_table import print_summary
@@ -56,11 +57,12 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         owner=_owner(),
         worker_ip=_worker_ip(),
     )
-    with reporter_for(sys.stdout, timeout=loaded.campaign.timeout.seconds) as reporter:
+    output = lasting(sys.stdout)
+    with reporter_for(output, timeout=loaded.campaign.timeout.seconds) as reporter:
         for note in loaded.notes:
             reporter.note(note)
         results = run_all(order, Outside(runner=DockerRunner(), guards=claims, reporter=reporter))
-    print_summary(results, order.workdir, sys.stdout)
+    print_summary(results, order.workdir, output)
     sys.exit(0 if all(result.complete for result in results) else 1)
 
 

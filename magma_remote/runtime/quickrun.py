@@ -15,6 +15,7 @@ from magma_remote.runtime.archive import publish
 from magma_remote.runtime.cache import COMPLETE, Cache, check_room
 from magma_remote.runtime.housekeeping import keep_off, reap
 from magma_remote.runtime.images import Images
+from magma_remote.runtime.output import plain
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.trial import Site
@@ -74,8 +75,8 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
     """
     cache = Cache.of(order.campaign, order.workdir)
     _refuse(order, outside, cache)
-    with ExitStack() as held:
-        held.enter_context(on_stop(raise_stopped))
+    with ExitStack() as listening, ExitStack() as held:
+        listening.enter_context(on_stop(raise_stopped))
         order.workdir.root.mkdir(parents=True, exist_ok=True)
         held.enter_context(outside.guards.workdir_lock(order.workdir.root))
         held.enter_context(outside.guards.cpu_claims(order.layout.cpus, owner=str(order.workdir.root)))
@@ -92,7 +93,7 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
         runnable = {job: image for job in pending if not isinstance(image := ready[_pair(job)], BuildError)}
         keep_off(order.layout.cpus)
         pool = Pool(site, order.layout, outside.reporter, kept=len(done))
-        held.enter_context(on_stop(pool.stop))
+        listening.enter_context(on_stop(pool.stop))  # until all is given back: a late signal must not break that
         results |= pool.run(runnable)
     return tuple(results[job] for job in order.jobs)
 
@@ -173,6 +174,7 @@ def _unbuilt(pending: Iterable[Job], ready: Mapping[Pair, Image | BuildError], r
     results = {}
     for job in pending:
         if isinstance(error := ready[_pair(job)], BuildError):
-            results[job] = Result(job=job, reason=Reason.IMAGE, message=str(error), tail=error.log_tail)
+            tail = tuple(filter(None, map(plain, error.log_tail)))
+            results[job] = Result(job=job, reason=Reason.IMAGE, message=str(error), tail=tail)
             reporter.ended(results[job])
     return results

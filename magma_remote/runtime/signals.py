@@ -17,12 +17,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def on_stop(act: Callable[[str], None]) -> Iterator[None]:
-    """Call `act` with the signal's name, in the main thread, between two steps of whatever it does."""
+    """Call `act` with the signal's name, in the main thread, between two steps of whatever it does.
+
+    A signal that is ignored stays ignored: `nohup` is a wish to go on when the terminal closes.
+    """
 
     def handle(number: int, _frame: FrameType | None) -> None:
         act(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:
