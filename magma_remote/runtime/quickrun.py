@@ -15,7 +15,6 @@ from magma_remote.runtime.archive import publish
 from magma_remote.runtime.cache import COMPLETE, Cache, check_room
 from magma_remote.runtime.housekeeping import keep_off, reap
 from magma_remote.runtime.images import Images
-from magma_remote.runtime.output import plain
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.trial import Site
@@ -174,7 +173,6 @@ def _unbuilt(pending: Iterable[Job], ready: Mapping[Pair, Image | BuildError], r
     results = {}
     for job in pending:
         if isinstance(error := ready[_pair(job)], BuildError):
-            tail = tuple(filter(None, map(plain, error.log_tail)))
-            results[job] = Result(job=job, reason=Reason.IMAGE, message=str(error), tail=tail)
+            results[job] = Result(job=job, reason=Reason.IMAGE, message=str(error), tail=error.log_tail)
             reporter.ended(results[job])
     return results
