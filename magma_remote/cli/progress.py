@@ -6,19 +6,22 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from magma_remote.model.canaries import Bugs
 from magma_remote.model.cpus import cpu_list
+from magma_remote.model.plain import plain
 from magma_remote.model.result import Phase
 from magma_remote.model.units import human_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TextIO
+
+    from rich.console import RenderableType
 
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.image import Recipe
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 SIGN_OF_LIFE = 60.0  # seconds between lines of progress where there are no live bars
 _BAR = 24
+_WIDE = 110  # columns from which bugs are told in words
+_NARROW = 60  # columns under which there are no bars
 
 
 def trial_label(job: Job) -> str:
@@ -175,8 +180,8 @@ class LiveReporter:
 
     def build_line(self, line: str) -> None:
         """See `Reporter.build_line`."""
-        width = self._console.width - 2
-        self._draw(Text(f"{self._image}\n  {line.strip()}"[: len(self._image) + width], overflow="ellipsis"))
+        shown = Text(f"  {plain(line).strip()}", no_wrap=True, overflow="ellipsis")
+        self._draw(Group(Text(self._image), shown))
 
     def built(self, recipe: Recipe, seconds: float) -> None:
         """See `Reporter.built`."""
@@ -200,6 +205,9 @@ class LiveReporter:
     def tick(self, running: Sequence[Running], *, left: float) -> None:
         """See `Reporter.tick`."""
         table = Table.grid(padding=(0, 1))
+        table.add_column()  # the one that gives way where a terminal is narrow
+        for _ in range(len(self._row(running[0])) - 1 if running else 0):
+            table.add_column(no_wrap=True)
         for trial in running[: max(1, self._console.height - 3)]:
             table.add_row(*self._row(trial))
         table.add_row()
@@ -209,15 +217,23 @@ class LiveReporter:
         self._draw(outer)
 
     def _row(self, trial: Running) -> tuple[Text, ...]:
-        share = min(1.0, trial.since / self._timeout) if trial.phase is Phase.FUZZING else 0.0
-        filled = round(share * _BAR)
+        job, bugs = trial.job, trial.bugs
+        wide = self._console.width >= _WIDE
+        found = f"{len(bugs.reached)} reached, {len(bugs.triggered)} triggered"
+        name = Text(f"{job.fuzzer}/{job.target}/{job.program}", no_wrap=True, overflow="ellipsis")
         return (
-            Text(trial_label(trial.job), no_wrap=True, overflow="ellipsis"),
-            Text(f"CPU {cpu_list(trial.cpus)}", no_wrap=True),
-            Text("━" * filled, style="green") + Text("━" * (_BAR - filled), style="dim"),
-            Text(f"{trial.phase.value} {human_seconds(trial.since)}", no_wrap=True),
-            Text(f"{len(trial.bugs.reached)} reached, {len(trial.bugs.triggered)} triggered", no_wrap=True),
+            name,
+            Text(f"#{job.repeat}"),
+            *([Text(f"CPU {cpu_list(trial.cpus)}"), self._bar(trial)] if self._console.width >= _NARROW else []),
+            Text(f"{trial.phase.value} {human_seconds(trial.since)}"),
+            Text(found if wide else f"{len(bugs.reached)} r, {len(bugs.triggered)} t"),
         )
 
-    def _draw(self, what: Text | Table) -> None:
+    def _bar(self, trial: Running) -> Text:
+        share = min(1.0, trial.since / self._timeout) if trial.phase is Phase.FUZZING else 0.0
+        length = min(_BAR, self._console.width // 8)
+        filled = round(share * length)
+        return Text("━" * filled, style="green") + Text("━" * (length - filled), style="dim")
+
+    def _draw(self, what: RenderableType) -> None:
         self._live.update(what, refresh=True)

@@ -13,13 +13,14 @@ from magma_remote.cli.progress import trial_label
 from magma_remote.model.canaries import Bugs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
     from magma_remote.model.layout import Workdir
     from magma_remote.model.result import Result
 
-_CELL = 16
+_ANY_WIDTH = 100_000  # a file or a pipe loses nothing
+_PADDING = 3
 _TAIL = 5
 
 
@@ -29,17 +30,32 @@ def print_summary(results: Sequence[Result], workdir: Workdir, stream: TextIO) -
     for result in results:
         cells[result.job.fuzzer, result.job.target].append(result)
     targets = list(dict.fromkeys(target for _, target in cells))
-    width = None if stream.isatty() else _CELL * (len(targets) + 2)
-    console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
-    console.print(_matrix(cells, targets))
+    console = Console(file=stream, width=None if stream.isatty() else _ANY_WIDTH, highlight=False, markup=False)
+    for some in _that_fit(cells, targets, console.width):
+        console.print(_matrix(cells, some))
     for line in [*_bug_lines(results), *_failure_lines(results, workdir)]:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     complete = sum(result.complete for result in results)
     console.print(
         f"{complete} of {len(results)} trials complete. Results: {workdir.ar}  Logs: {workdir.logs}",
-        markup=False,
         soft_wrap=True,
     )
+
+
+def _that_fit(cells: dict[tuple[str, str], list[Result]], targets: Sequence[str], width: int) -> Iterator[list[str]]:
+    """Targets in groups that make a table each: one that is too wide would lose its numbers."""
+    left = width - _PADDING - max((len(fuzzer) for fuzzer, _ in cells), default=0)
+    group: list[str] = []
+    room = left
+    for target in targets:
+        rows = [line for fuzzer, of in cells if of == target for line in _cell(cells[fuzzer, of]).splitlines()]
+        needed = max(map(len, [target, *rows])) + _PADDING
+        if group and needed > room:
+            yield group
+            group, room = [], left
+        group.append(target)
+        room -= needed
+    yield group
 
 
 def _matrix(cells: dict[tuple[str, str], list[Result]], targets: Sequence[str]) -> Table:
