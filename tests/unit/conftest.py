@@ -94,7 +94,9 @@ class Lab:
         self.runner = MemoryRunner(self._script)
 
     def _script(self, spec: ContainerSpec) -> Script:
-        return {str(job): script for job, script in self.scripts.items()}.get(spec.labels[JOB_LABEL], self.script)
+        return {str(job): script for job, script in self.scripts.items()}.get(
+            spec.labels.get(JOB_LABEL, ""), self.script
+        )
 
     def settings(self, **settings: Any) -> None:
         """Change the campaign."""

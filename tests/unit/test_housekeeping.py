@@ -1,0 +1,102 @@
+"""What dead runs left goes, what live ones hold stays; our own work keeps off the trials' CPUs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from magma_remote.model.container import JOB_LABEL, WORKDIR_LABEL, ContainerSpec
+from magma_remote.model.jobs import Job
+from magma_remote.runtime.cache import COMPLETE, make_shared
+from magma_remote.runtime.housekeeping import keep_off, reap
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.conftest import Lab
+
+JOB = Job(repeat=9, fuzzer="afl", target="libpng", program="readpng")
+
+
+def container_of(lab: Lab, owner: Path) -> str:
+    labels = {WORKDIR_LABEL: str(owner), JOB_LABEL: str(JOB)}
+    return lab.runner.create(ContainerSpec(image="x", shared=lab.shm, cpus=(), environment={}, labels=labels))
+
+
+def reaped(lab: Lab) -> None:
+    site = lab.site()
+    reap(lab.workdir, site.cache, runner=lab.runner, guards=lab.guards, reporter=lab.reporter)
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "left"),
+    [
+        pytest.param("workdir", True, False, id="our-own"),
+        pytest.param("other", True, True, id="another-that-lives"),
+        pytest.param("other", False, False, id="another-that-died"),
+        pytest.param("deleted", False, False, id="a-folder-that-is-gone"),
+    ],
+)
+def test_containers(lab: Lab, tmp_path: Path, name: str, *, held: bool, left: bool) -> None:
+    (tmp_path / "other").mkdir()
+    if held:
+        lab.guards.held.add(tmp_path / name)
+    found = container_of(lab, tmp_path / name)
+    reaped(lab)
+    assert (found in lab.runner.containers) == left
+    assert any(found[:12] in note for note in lab.reporter.notes) != left
+
+
+def test_foreign_containers_are_left_alone(lab: Lab) -> None:
+    spec = ContainerSpec(image="x", shared=lab.shm, cpus=(), environment={}, labels={"com.example": "1"})
+    found = lab.runner.create(spec)
+    reaped(lab)
+    assert found in lab.runner.containers
+
+
+def test_half_made_archives_go(lab: Lab) -> None:
+    site = lab.site()
+    (site.workdir.staging / "half").mkdir()
+    reaped(lab)
+    assert not site.workdir.staging.exists()
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_caches_of_our_own(lab: Lab, *, complete: bool) -> None:
+    folder = lab.site().cache.trial(JOB)
+    make_shared(folder)
+    if complete:
+        (folder / COMPLETE).write_text("{}")
+    reaped(lab)
+    assert folder.exists() == complete
+
+
+def in_a_thread(cpus: tuple[int, ...]) -> tuple[set[int], int]:
+    """The mask and the scheduling policy after `keep_off(cpus)`: both are a thread's own, pytest keeps what it has."""
+    seen: list[tuple[set[int], int]] = []
+
+    def act() -> None:
+        keep_off(cpus)
+        seen.append((os.sched_getaffinity(0), os.sched_getscheduler(0)))
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
+def test_other_cpus_are_taken() -> None:
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) == 1:
+        pytest.skip("one CPU leaves no other")
+    mask, policy = in_a_thread((mine[0],))
+    assert mask == set(mine[1:])
+    assert policy == os.sched_getscheduler(0)
+
+
+def test_without_others_we_run_when_all_is_idle() -> None:
+    mine = os.sched_getaffinity(0)
+    assert in_a_thread(tuple(mine)) == (mine, os.SCHED_IDLE)
