@@ -146,9 +146,7 @@ def test_the_engine_goes_away_in_the_middle(lab: Lab, hang: Hang) -> None:
     lab.scripts[lab.jobs[1]] = Script(at={"wait": lab.runner.go})
     lab.scripts[lab.jobs[0]] = Script()
     lab.run()
-    assert None not in lab.reasons()[1:]
-    assert set(lab.reasons()[1:]) <= {Reason.ENGINE, Reason.INTERRUPTED}
-    assert lab.reasons()[1] is Reason.ENGINE
+    assert set(lab.reasons()[1:]) <= {Reason.ENGINE, Reason.INTERRUPTED}  # who is first to notice stops the others
     assert lab.reasons()[-1] is Reason.ENGINE
     assert lab.results[-1].message == "not started: the engine is gone"
 
