@@ -79,19 +79,18 @@ watch_canaries()
 }
 
 # Waits for the logger to write what it has. A child that outlives its fuzzer
-# holds the pipe open, and the campaign must not hang on it.
+# holds the pipe open, and the campaign must not hang on it: multilog has written
+# everything when it waits for more, and would wait on after a softer signal.
 finish_log()
 {
     local guard
     exec {log}>&-
     (
-        read -rt 1 -u "$idle"
-        kill "$logger"
-        read -rt 1 -u "$idle"
+        read -rt 0.5 -u "$idle"
         kill -KILL "$logger"
     ) 2>/dev/null &
     guard=$!
-    wait "$logger"
+    wait "$logger" 2>/dev/null
     kill "$guard" 2>/dev/null
 }
 
@@ -126,13 +125,13 @@ while kill -0 "$campaign" 2>/dev/null; do
 done
 elapsed=$(( ($(microseconds) - start) / 1000000 ))
 
-finish_log
-if [ -f "$SHARED/log/current" ]; then
-    cat "$SHARED/log/current"
-fi
-
 # What happened since the last poll counts too.
 kill "$watcher"
 wait "$watcher" 2>/dev/null
 poll_canaries $((begin + elapsed))
+
+finish_log
+if [ -f "$SHARED/log/current" ]; then
+    cat "$SHARED/log/current"
+fi
 echo "Campaign terminated at $(date '+%F %R')"
