@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.quickruns import cache, entries, until
+from tests.quickruns import cache, entries, tar_names, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,4 +173,23 @@ def test_any_start_removes_the_dead_runs_containers(lab: Lab) -> None:
     ended = lab.run(lab.campaign(name="other", TIMEOUT="1s"), other)
     assert ended.code == 0, ended.output
     assert not lab.containers()
+    assert not cache(lab.workdir()).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_while_a_trial_is_archived(lab: Lab, number: signal.Signals) -> None:
+    """What was complete stays so: it is archived now or by the next start, and never run again."""
+    campaign = lab.campaign(TIMEOUT="1s", FUZZARGS={"steady": "--bulk 200"})
+    quickrun = lab.start(campaign)
+    until(lambda: list((lab.workdir() / "staging").glob("*/ball.tar")))
+    quickrun.signal(number)
+    first = quickrun.end(SOON)
+    assert first.code == (-signal.SIGKILL if number is signal.SIGKILL else 0), first.output
+    assert bool(entries(lab.workdir())) == (number is signal.SIGINT)
+    ended = lab.run(campaign)
+    assert ended.code == 0, ended.output
+    assert "Started" not in ended.output
+    tarball = lab.workdir() / "ar/steady/toy/letters/0/ball.tar"
+    assert "./findings/bulk" in tar_names(tarball)
+    assert not list((lab.workdir() / "staging").iterdir())
     assert not cache(lab.workdir()).exists()
