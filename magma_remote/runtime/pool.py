@@ -62,10 +62,10 @@ class Pool:
         try:
             while self._pending or self._running:
                 self._start(jobs)
+                self._look()  # after the start: a free CPU waits for nothing, and what is shown is what runs
                 for result in self._news():
                     results[result.job] = result
                     self._reporter.ended(result)
-                self._look()
         finally:
             self._end_all()
         return results
