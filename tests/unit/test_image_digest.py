@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -121,6 +121,32 @@ def test_only_equal_inputs_have_one_digest(
     other: tuple[dict[str, str], frozenset[str], frozenset[Entry]],
 ) -> None:
     assert (digest(*one) == digest(*other)) == (one == other)
+
+
+@given(st.text(alphabet="a1:", min_size=1, max_size=8), st.data())
+def test_where_a_text_ends_counts(text: str, data: st.DataObject) -> None:
+    one, other = data.draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2, unique=True))
+    cut = [(text[:at], text[at:]) for at in (one, other)]
+    assert len({digest(dict([pair]), (), ()) for pair in cut}) == 2
+    assert len({digest({}, (), [Entry(path=path, kind="f", content=content)]) for path, content in cut}) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(({"a": "1", "b": "2"}, (), ()), ({"a": "1argb2"}, (), ()), id="arguments"),
+        pytest.param(({}, ("x", "y"), ()), ({}, ("xbasey",), ()), id="base-images"),
+        pytest.param(
+            ({}, (), (Entry(path="a", kind="f", content="1"), Entry(path="b", kind="f", content="2"))),
+            ({}, (), (Entry(path="a", kind="f", content="1fb2"),)),
+            id="entries",
+        ),
+        pytest.param(({"a": ""}, ("x",), ()), ({"a": "basex"}, (), ()), id="argument-and-base-image"),
+        pytest.param(({}, ("x",), ()), ({"x": ""}, (), ()), id="kinds"),
+    ],
+)
+def test_where_a_row_ends_counts(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> None:
+    assert digest(*one) != digest(*other)
 
 
 @given(_INPUTS)
