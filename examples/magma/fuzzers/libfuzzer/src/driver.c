@@ -12,8 +12,8 @@
  * Between two calls of main: exit() comes back here instead of ending the
  * process, the program's variables get their first values again, files that were
  * left open are closed, getopt starts afresh. What the program does not free
- * stays, until libFuzzer's fork mode replaces the process, after some seconds.
- * So does the state of its shared libraries.
+ * stays, and so does the state of its shared libraries, until run.sh starts the
+ * next process.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
