@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +162,8 @@ class DockerRunner:
         """See `Runner.execute`."""
         with _engine("to run a script in a container"):
             created = self._api.exec_create(container, ["bash", "-c", script], stderr=False)
-            yield from self._api.exec_start(created["Id"], stream=True)
+            with closing(self._api.exec_start(created["Id"], stream=True)) as stream:
+                yield from stream
 
     def kill(self, container: str) -> None:
         """See `Runner.kill`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from magma_remote.model.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from typing import TextIO
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TAIL = 20
 _LAUNCHED = re.compile(r"Campaign launched at \d{4}-\d\d-\d\d \d\d:\d\d")
+_CUT = len("Campaign terminated at 2026-01-31 12:00") - 1  # the time of a whole match is that of its line
 _TERMINATED = re.compile(r"Campaign terminated at \d{4}-\d\d-\d\d \d\d:\d\d")
 
 
@@ -37,7 +38,15 @@ class Output:
 
 def await_launch(lines: Iterable[LogLine]) -> bool:
     """Read until the launched line; False where the output ends without it."""
-    return any(_LAUNCHED.search(line.text) for line in lines)
+    return any(_LAUNCHED.search(text) for _, text in _joined(lines))
+
+
+def _joined(lines: Iterable[LogLine]) -> Iterator[tuple[LogLine, str]]:
+    """Each line, and its text to search: engines cut a long line in two, maybe in the middle of Magma's words."""
+    rest = ""
+    for line in lines:
+        yield line, rest + line.text
+        rest = "" if line.text.endswith("\n") else (rest + line.text)[-_CUT:]
 
 
 def save_output(lines: Iterable[LogLine], destination: Path) -> Output:
@@ -45,13 +54,13 @@ def save_output(lines: Iterable[LogLine], destination: Path) -> Output:
     launched_at = terminated_at = None
     tail: deque[str] = deque(maxlen=_TAIL)
     with _Log(destination) as log:
-        for line in lines:
+        for line, text in _joined(lines):
             log.write(line.text)
             if said := plain(line.text):
                 tail.append(said)
-            if launched_at is None and _LAUNCHED.search(line.text):
+            if launched_at is None and _LAUNCHED.search(text):
                 launched_at = line.at
-            if _TERMINATED.search(line.text):
+            if _TERMINATED.search(text):
                 terminated_at = line.at
     return Output(launched_at=launched_at, terminated_at=terminated_at, tail=tuple(tail), problems=tuple(log.problems))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,3 +32,10 @@ def shared_lab(
     """A lab whose campaign several tests of a file look at."""
     with new_lab(tmp_path_factory.mktemp("lab"), docker_engine) as lab:
         yield lab
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """What a test leaves to the garbage collector is its own."""
+    yield
+    gc.collect()

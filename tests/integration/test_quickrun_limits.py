@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from magma_remote.model.result import Result
     from tests.quickruns import Lab
 
+# The SDK shuts the socket of a stream down, and leaves it to the collector with a warning
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
 
 def run_one(lab: Lab, fuzzargs: str, **limits: float) -> Result:
     """One trial of `hangs`."""
