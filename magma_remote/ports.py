@@ -47,8 +47,8 @@ class Runner(Protocol):
     def pull(self, name: str) -> str:
         """Fetch an image by its name; its id."""
 
-    def image_with(self, label: str, value: str) -> str | None:
-        """Id of the newest local image that carries this label."""
+    def find(self, recipe: Recipe) -> str | None:
+        """Id of the image that was built from this recipe, None where there is none."""
 
     def build(
         self,
@@ -73,7 +73,10 @@ class Runner(Protocol):
         """Return when the container has ended."""
 
     def execute(self, container: str, script: str) -> Iterator[bytes]:
-        """Run a Bash script in a running container as its own user; chunks of its standard output."""
+        """Run a Bash script in a running container as its own user; chunks of its standard output.
+
+        EngineError at its end where its exit code is not 0.
+        """
 
     def kill(self, container: str) -> None:
         """End a container at once; nothing where it has ended."""
@@ -96,6 +99,9 @@ class Guards(Protocol):
 
     def workdir_lock(self, path: Path) -> AbstractContextManager[None]:
         """Keep a WORKDIR for this process; StorageError names who has it."""
+
+    def claimed(self, cpus: Iterable[int]) -> frozenset[int]:
+        """Those of the CPUs that a process keeps now, this one among them."""
 
     def is_held(self, path: Path) -> bool:
         """Whether a live process has a WORKDIR."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
+import urllib3.exceptions
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from docker.utils import kwargs_from_env, parse_repository_tag
 
 from magma_remote.errors import BuildError, EngineError
 from magma_remote.model.container import SHARED
+from magma_remote.model.image import DIGEST_LABEL
 from magma_remote.model.plain import plain
 from magma_remote.ports import LogLine, Owned
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 60
 _CONFLICT = 409
+_WHOLE_LOG = {"max-size": "1024g", "max-file": "2", "compress": "false"}  # json-file takes no "unlimited"
 _HINT = "`docker info` tells whether the engine runs and whether you may use it; `make setup` starts one"
 
 
@@ -39,7 +42,7 @@ def _engine(doing: str) -> Iterator[None]:
         yield
     except APIError as error:
         raise EngineError(f"Docker Engine refused {doing}: {error.explanation or error}") from error
-    except (DockerException, requests.RequestException, OSError) as error:
+    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise EngineError(f"Docker Engine did not answer {doing}: {error}; {_HINT}") from error
 
 
@@ -70,8 +73,16 @@ class DockerRunner:
 
     def check(self) -> None:
         """See `Runner.check`."""
-        with _engine("a ping"):
-            self._api.ping()
+        with _engine("what it is"):
+            facts = self._api.info()
+        options = " ".join(facts.get("SecurityOptions") or ())
+        if "name=rootless" in options or "name=userns" in options:
+            raise EngineError(
+                "Docker Engine maps users (rootless or userns-remap): a trial's files would belong to nobody here, and "
+                "could not be archived; use an engine without (`docker context ls` lists those that you have)"
+            )
+        if facts.get("CPUSet") is False:
+            raise EngineError("Docker Engine cannot pin containers to CPUs here: the cpuset cgroup is missing")
 
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""
@@ -83,23 +94,31 @@ class DockerRunner:
 
     def pull(self, name: str) -> str:
         """See `Runner.pull`."""
+        repository, tag = parse_repository_tag(name)
         with _engine(f"to pull {name}"):
-            repository, tag = parse_repository_tag(name)
-            self._api.pull(repository, tag=tag or "latest")
+            answers = list(self._api.pull(repository, tag=tag or "latest", stream=True, decode=True))
+        for answer in answers:
+            if "error" in answer:
+                raise EngineError(f"Docker Engine could not pull {name}: {answer['error']}")
         found = self.image_id(name)
         if found is None:
             raise EngineError(f"Docker Engine pulled {name}, yet has no such image")
         return found
 
-    def image_with(self, label: str, value: str) -> str | None:
-        """See `Runner.image_with`."""
-        with _engine("for images"):
-            found = self._api.images(filters={"label": f"{label}={value}"})
-        return str(max(found, key=lambda image: image["Created"])["Id"]) if found else None
+    def find(self, recipe: Recipe) -> str | None:
+        """See `Runner.find`. Labels alone would not do: an image made FROM one of ours has them too."""
+        with _engine(f"for image {recipe.tag}"):
+            try:
+                image = self._api.inspect_image(recipe.tag)
+            except ImageNotFound:
+                return None
+        labels = image["Config"].get("Labels") or {}
+        return str(image["Id"]) if labels.get(DIGEST_LABEL) == recipe.digest else None
 
     def build(self, recipe: Recipe, context: Path, *, cpus: CpuSet, on_line: Callable[[str], None]) -> str:
         """See `Runner.build`. Leaving it by an exception closes the connection, which ends the build."""
-        with _engine(f"to build {recipe.name}"), context.open("rb") as tar:
+        doing = f"to build {recipe.name}"
+        with context.open("rb") as tar, _engine(doing):
             answers = self._api.build(
                 fileobj=tar,
                 custom_context=True,
@@ -112,9 +131,10 @@ class DockerRunner:
                 forcerm=True,
                 decode=True,
             )
-            image = _follow_build(answers, recipe, on_line)
+        image = _follow_build(_guarded(answers, doing), recipe, on_line)
+        with _engine(doing):
             self._api.tag(image, recipe.name, "latest")
-            return image
+        return image
 
     def create(self, spec: ContainerSpec) -> str:
         """See `Runner.create`."""
@@ -126,7 +146,8 @@ class DockerRunner:
                 cap_add=["SYS_PTRACE"],
                 security_opt=["seccomp=unconfined"],
                 # The launched and terminated lines are read back: a driver without logs would lose them.
-                log_config=LogConfig(type="json-file"),
+                # A log that the daemon's own options would rotate loses the launched line first.
+                log_config=LogConfig(type="json-file", config=_WHOLE_LOG),
             )
             created = self._api.create_container(
                 spec.image,
@@ -136,7 +157,15 @@ class DockerRunner:
                 labels=dict(spec.labels),
                 network_disabled=True,
             )
+        self._refuse_unpinned(created)
         return str(created["Id"])
+
+    def _refuse_unpinned(self, created: dict[str, Any]) -> None:
+        """An engine that cannot pin says so in a warning, and would run the trial anywhere."""
+        for warning in created.get("Warnings") or ():
+            if "cpuset" in warning.lower():
+                self.remove(created["Id"])
+                raise EngineError(f"Docker Engine would not pin the container to its CPUs: {warning}")
 
     def start(self, container: str) -> None:
         """See `Runner.start`."""
@@ -164,6 +193,9 @@ class DockerRunner:
             created = self._api.exec_create(container, ["bash", "-c", script], stderr=False)
             with closing(self._api.exec_start(created["Id"], stream=True)) as stream:
                 yield from stream
+            code = self._api.exec_inspect(created["Id"])["ExitCode"]
+        if code != 0:
+            raise EngineError(f"a script in the container ended with exit code {code}")
 
     def kill(self, container: str) -> None:
         """See `Runner.kill`."""
@@ -192,6 +224,17 @@ def _already(*statuses: int) -> Iterator[None]:
     except APIError as error:
         if error.status_code not in statuses:
             raise
+
+
+def _guarded(answers: Iterator[dict[str, Any]], doing: str) -> Iterator[dict[str, Any]]:
+    """Map the engine's errors alone: what the caller does with an answer is not the engine's fault."""
+    while True:
+        with _engine(doing):
+            try:
+                answer = next(answers)
+            except StopIteration:
+                return
+        yield answer
 
 
 def _follow_build(answers: Iterator[dict[str, Any]], recipe: Recipe, on_line: Callable[[str], None]) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from magma_remote.adapters.memory_container import Container, Script
 from magma_remote.errors import BuildError, BusyError, EngineError, StorageError
-from magma_remote.model.image import DIGEST_LABEL
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -75,10 +74,10 @@ class MemoryRunner:
         self.pulled.append(name)
         return self.images.setdefault(name, f"sha256:{name}")
 
-    def image_with(self, label: str, value: str) -> str | None:
-        """See `Runner.image_with`."""
+    def find(self, recipe: Recipe) -> str | None:
+        """See `Runner.find`."""
         self.check()
-        return self.built.get(value) if label == DIGEST_LABEL else None
+        return self.built.get(recipe.digest)
 
     def build(self, recipe: Recipe, context: Path, *, cpus: CpuSet, on_line: Callable[[str], None]) -> str:
         """See `Runner.build`."""
@@ -191,6 +190,10 @@ class MemoryGuards:
             raise StorageError(f"{path}: another process is running there")
         with self._holding({path}):
             yield
+
+    def claimed(self, cpus: Iterable[int]) -> frozenset[int]:
+        """See `Guards.claimed`."""
+        return frozenset(cpu for cpu in cpus if cpu in self.held)
 
     def is_held(self, path: Path) -> bool:
         """See `Guards.is_held`."""

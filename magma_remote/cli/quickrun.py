@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from magma_remote.cli.lasting import lasting
 from magma_remote.cli.loading import load
 from magma_remote.cli.progress import reporter_for
 from magma_remote.cli.results_table import print_summary
+from magma_remote.errors import UsageError
 from magma_remote.model.cpus import layout_for
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.images import Owner
@@ -53,7 +55,7 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         jobs=loaded.jobs,
         root=loaded.root,
         layout=layout_for(loaded.campaign, cpus, allowed),
-        workdir=Workdir(workdir.resolve()),
+        workdir=_workdir(workdir),
         owner=_owner(),
         worker_ip=_worker_ip(),
     )
@@ -66,12 +68,20 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
     sys.exit(0 if all(result.complete for result in results) else 1)
 
 
+def _workdir(path: Path) -> Workdir:
+    """The folder with all links resolved; UsageError for a name that labels and logs could not carry."""
+    try:
+        str(path).encode()
+        return Workdir(path.resolve())
+    except (UnicodeEncodeError, OSError, RuntimeError) as error:
+        raise UsageError(f"--workdir {os.fsencode(path)!r} cannot be used: {error}; take another folder") from error
+
+
 def _owner() -> Owner:
     """Whoever started us; root becomes the user behind sudo or Magma's own, for Magma's build refuses gid 0."""
-    if os.getuid() and os.getgid():
-        return Owner(uid=os.getuid(), gid=os.getgid())
-    uid, gid = (int(os.environ.get(name, "0")) for name in ("SUDO_UID", "SUDO_GID"))
-    return Owner(uid=uid or MAGMAS_USER, gid=gid or MAGMAS_USER)
+    behind = {name: os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")}
+    uid, gid = (int(text) if re.fullmatch("[0-9]{1,9}", text, re.ASCII) else 0 for text in behind.values())
+    return Owner(uid=os.getuid() or uid or MAGMAS_USER, gid=os.getgid() or gid or MAGMAS_USER)
 
 
 def _worker_ip() -> str:

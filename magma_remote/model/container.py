@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WORKDIR_LABEL = "magma-remote.workdir"
 CAMPAIGN_LABEL = "magma-remote.campaign"
 JOB_LABEL = "magma-remote.job"
+CPUS_LABEL = "magma-remote.cpus"
 SHARED = "/magma_shared"
 
 
@@ -32,9 +33,14 @@ class ContainerSpec:
     command: tuple[str, ...] | None = None
 
 
-def labels(job: Job, *, workdir: Path, campaign_id: str) -> dict[str, str]:
+def labels(job: Job, *, workdir: Path, campaign_id: str, cpus: CpuSet) -> dict[str, str]:
     """What a later start needs to find an orphan and its owner."""
-    return {WORKDIR_LABEL: str(workdir), CAMPAIGN_LABEL: campaign_id, JOB_LABEL: str(job)}
+    return {
+        WORKDIR_LABEL: str(workdir),
+        CAMPAIGN_LABEL: campaign_id,
+        JOB_LABEL: str(job),
+        CPUS_LABEL: _listed(cpus),
+    }
 
 
 def environment(job: Job, campaign: Campaign, cpus: CpuSet) -> Mapping[str, str]:
@@ -46,6 +52,11 @@ def environment(job: Job, campaign: Campaign, cpus: CpuSet) -> Mapping[str, str]
             "FUZZARGS": job.fuzzargs,
             "POLL": str(campaign.poll),
             "TIMEOUT": campaign.timeout.text,
-            "AFFINITY": ",".join(map(str, cpus)),
+            "AFFINITY": _listed(cpus),
         },
     )
+
+
+def _listed(cpus: CpuSet) -> str:
+    """`0,64`, as Docker and Magma's AFFINITY take it."""
+    return ",".join(map(str, cpus))

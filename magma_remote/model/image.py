@@ -37,8 +37,8 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Captain's `magma/FUZZER/TARGET`, in the lower case that Docker asks for."""
-        return f"magma/{self.fuzzer}/{self.target}".lower()
+        """Captain's `magma/FUZZER/TARGET`, in the lower case and with the few signs that Docker allows."""
+        return f"magma/{_component(self.fuzzer)}/{_component(self.target)}"
 
     @property
     def tag(self) -> str:
@@ -53,6 +53,10 @@ class Recipe:
             f"{_LABEL}.fuzzer": self.fuzzer,
             f"{_LABEL}.target": self.target,
         }
+
+
+def _component(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]+|__+", "-", name.lower()).strip("-_") or "x"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -116,9 +120,14 @@ def sources(dockerfile: str, build_args: Mapping[str, str]) -> Sources:
             if words and words[0].lower() not in stages | {"scratch"}:
                 bases.append(words[0])
             stages.update(word.lower() for word in words[2:3])
-        elif word in {"COPY", "ADD"} and "--from=" not in rest:
-            paths.update(_tree_paths(_plain_words(_expand(rest, values))[:-1]))
-    return Sources(base_images=tuple(bases), paths=(".",) if "." in paths else tuple(sorted(paths)))
+        elif word in {"COPY", "ADD"}:
+            text = _expand(rest, values)
+            if other := re.search(r"--from=(\S+)", text):
+                bases += [] if other[1].lower() in stages or other[1].isdecimal() else [other[1]]
+            else:
+                paths.update(_tree_paths(_plain_words(text)[:-1]))
+    known = tuple(base for base in bases if "$" not in base)  # the build says what is wrong with the others
+    return Sources(base_images=known, paths=(".",) if "." in paths else tuple(sorted(paths)))
 
 
 def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
@@ -161,10 +170,13 @@ def _environment(rest: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _expand(text: str, values: Mapping[str, str]) -> str:
-    """Replace `$x`, `${x}`, `${x:-default}` and `${x:+other}` as Docker does."""
+    """Replace `$x`, `${x}`, `${x:-default}` and `${x:+other}` as Docker does; an unknown `$x` stays as it is."""
 
     def value(match: re.Match[str]) -> str:
-        known = values.get(match["name"] or match["bare"], "")
+        name = match["name"] or match["bare"]
+        if name not in values and not match["op"]:
+            return match[0]
+        known = values.get(name, "")
         if match["op"] == ":-":
             return known or match["word"]
         return (match["word"] if known else "") if match["op"] == ":+" else known
@@ -179,4 +191,4 @@ def _tree_paths(words: Iterable[str]) -> Iterator[str]:
             continue
         parts = PurePosixPath(word.lstrip("/")).parts
         plain = tuple(takewhile(lambda part: not re.search(r"[*?\[]", part), parts))
-        yield "." if ".." in parts else PurePosixPath(*plain).as_posix()
+        yield "." if ".." in parts or "$" in word else PurePosixPath(*plain).as_posix()

@@ -14,8 +14,13 @@ TARBALL = "ball.tar"
 
 
 def trial_name(job: Job) -> str:
-    """`FUZZER_TARGET_PROGRAM_RUN`, as captain names its logs."""
+    """`FUZZER_TARGET_PROGRAM_RUN`, as captain names its logs; `a_b` on `c` and `a` on `b_c` share one."""
     return f"{job.fuzzer}_{job.target}_{job.program}_{job.repeat}"
+
+
+def trial_key(job: Job) -> str:
+    """`FUZZER,TARGET,PROGRAM,RUN`: names have no comma, so that no two jobs share it."""
+    return f"{job.fuzzer},{job.target},{job.program},{job.repeat}"
 
 
 @dataclass(frozen=True)
@@ -76,4 +81,4 @@ class Workdir:
 
     def record(self, job: Job) -> Path:
         """The facts of one trial."""
-        return self.records / f"{trial_name(job)}.json"
+        return self.records / f"{trial_key(job)}.json"

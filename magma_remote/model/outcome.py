@@ -23,6 +23,7 @@ class Reason(Enum):
     NO_MONITOR = "no_monitor"
     CACHE = "cache"
     CACHE_FULL = "cache_full"
+    INTERNAL = "internal"
     ARCHIVE = "archive"
     INTERRUPTED = "interrupted"
 
@@ -36,16 +37,21 @@ class Kill(Enum):
 
 
 _LATE_SECONDS = 5.0
+_CLOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """Facts of one container's run; times are seconds since the epoch by the engine's clock."""
+    """Facts of one container's run; times are seconds since the epoch by the engine's clock.
+
+    `clock_step` is by how many seconds that clock was set forward, or the machine slept, while the container ran.
+    """
 
     timeout: float
     launched_at: float | None
     terminated_at: float | None
     killed: Kill | None = None
+    clock_step: float = 0.0
     monitored: bool = True
     last_stamp: int | None = None
     poll: int = 5
@@ -86,7 +92,7 @@ def _failure(seen: Observation) -> tuple[Reason | None, str]:
     if not seen.monitored:
         return Reason.NO_MONITOR, "Magma's monitor wrote nothing"
     if seen.cache_full:
-        return Reason.CACHE_FULL, "its cache was full at the end: findings may be missing"
+        return Reason.CACHE_FULL, "its cache was full: dumps and findings may be missing"
     return None, ""
 
 
@@ -97,15 +103,19 @@ def _short(seen: Observation, launched_at: float) -> tuple[Reason | None, str]:
         return Reason.OVERRAN, f"the fuzzer did not end after its {asked}"
     if seen.terminated_at is None:
         return Reason.ENDED_EARLY, f"the container died before its {asked} were over"
-    ran = seen.terminated_at - launched_at
+    ran = seen.terminated_at - launched_at - seen.clock_step
     if ran < seen.timeout - tolerance(seen.timeout):
         return Reason.ENDED_EARLY, f"the fuzzer ended after {ran:.1f} s of {asked}"
     return None, ""
 
 
 def _warnings(seen: Observation) -> list[str]:
-    late = (seen.terminated_at or 0.0) - (seen.launched_at or 0.0) - seen.timeout
-    warnings = [f"the fuzzer took {late:.0f} s to end after its TIMEOUT"] if late > _LATE_SECONDS else []
+    ran = (seen.terminated_at or 0.0) - (seen.launched_at or 0.0) - seen.clock_step
+    warnings = []
+    if ran - seen.timeout > _LATE_SECONDS:
+        warnings.append(f"the fuzzer took {ran - seen.timeout:.0f} s to end after its TIMEOUT")
+    if abs(seen.clock_step) > _CLOCK_SECONDS:
+        warnings.append(f"the machine's clock was set by {seen.clock_step:+.0f} s, or the machine slept, meanwhile")
     return warnings + _silence(seen)
 
 

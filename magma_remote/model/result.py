@@ -68,4 +68,5 @@ class Result:
             digest=str(record.get("digest", "")),
             image=str(record.get("image", "")),
             warnings=tuple(record.get("warnings", ())),
+            pocs=record.get("pocs"),
         )

@@ -5,31 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
-from magma_remote.model.layout import TARBALL, trial_name
+from magma_remote.model.layout import TARBALL, trial_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from magma_remote.model.cpus import CpuSet
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
-
-
-@contextmanager
-def pinned(cpus: CpuSet) -> Iterator[None]:
-    """Keep this thread on the CPUs that its trial still holds: nobody else's trial feels its work."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
@@ -37,7 +22,7 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
 
     StorageError leaves no entry; SHARED stays as it was.
     """
-    staged = workdir.staging / trial_name(job)
+    staged = workdir.staging / trial_key(job)
     entry = workdir.entry(job)
     try:
         shutil.rmtree(staged, ignore_errors=True)
@@ -64,9 +49,17 @@ def _tar(shared: Path, tarball: Path) -> None:
     """`tar -C SHARED .`: names start with `./`, in a fixed order."""
     with tarball.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
-            tar.add(shared, arcname=".")
+            tar.add(shared, arcname=".", filter=lambda member: _readable(shared, member))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _readable(shared: Path, member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Let our own user read a file or folder that its fuzzer closed; the archive keeps the mode that it had."""
+    wanted = 0o700 if member.isdir() else 0o400
+    if (member.isdir() or member.isreg()) and member.mode & wanted != wanted and member.uid == os.getuid():
+        (shared / member.name).chmod(member.mode | wanted)
+    return member
 
 
 def _sync(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Where SHARED of a running trial lives: on tmpfs, or on disk with CACHE_ON_DISK; never a mount, never a password.
 
-`ROOT/TRIAL/shared` is what the container sees. `ROOT/TRIAL/trial.json` stands beside it only when the trial is
-complete and not yet archived: a later start archives it. `ROOT/owner` names the WORKDIR that a cache belongs to.
+`ROOT/TRIAL/shared` is what the container sees. `trial.json` stands beside it only when the trial
+is complete and not yet archived: a later start archives it. `ROOT/owner` names the WORKDIR that a cache belongs to.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
-from magma_remote.model.layout import trial_name
+from magma_remote.model.layout import trial_key
 from magma_remote.model.units import human_bytes
 
 if TYPE_CHECKING:
@@ -42,14 +43,20 @@ class Cache:
         """On disk under the WORKDIR, or in memory under `shm` in a folder of this user's."""
         if campaign.cache_on_disk:
             return cls(workdir.disk_cache, workdir.root)
-        name = hashlib.sha256(str(workdir.root).encode()).hexdigest()[:12]
+        name = hashlib.sha256(os.fsencode(workdir.root)).hexdigest()[:12]
         return cls(_own(shm) / name, workdir.root)
 
     def open(self) -> None:
-        """Make the folder and say whose it is."""
-        self.root.parent.mkdir(mode=0o711, exist_ok=True)
-        self.root.mkdir(mode=0o711, exist_ok=True)
-        (self.root / "owner").write_text(str(self._workdir))
+        """Make the folder, which says whose it is from its first moment on."""
+        _check_own(self.root.parent)
+        if (self.root / "owner").is_file():
+            return
+        shutil.rmtree(self.root, ignore_errors=True)
+        new = self.root.with_name(f".{self.root.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o711)
+        (new / "owner").write_bytes(os.fsencode(self._workdir))
+        new.rename(self.root)
 
     def close(self) -> None:
         """Remove the folder unless a complete trial waits in it to be archived."""
@@ -58,7 +65,7 @@ class Cache:
 
     def trial(self, job: Job) -> Path:
         """The folder of one trial, which holds `shared`."""
-        return self.root / trial_name(job)
+        return self.root / trial_key(job)
 
     def leftovers(self) -> Iterator[Path]:
         """Folders of trials that an earlier run left."""
@@ -69,13 +76,40 @@ class Cache:
         yield from (path for path in self.leftovers() if (path / COMPLETE).is_file())
 
 
-def make_shared(trial: Path) -> Path:
-    """An empty SHARED that the container's user may write, whoever that is."""
-    shutil.rmtree(trial, ignore_errors=True)
-    shared = trial / "shared"
-    shared.mkdir(parents=True)
-    shared.chmod(0o777)
-    return shared
+class Shared:
+    """The cache of one trial: `path` is its SHARED, `complete` the mark of a trial that only waits for its archive."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "shared"
+        self.complete = folder / COMPLETE
+        self.was_full = False
+        self.lost = ""
+        self._folder = folder
+        self._made: os.stat_result | None = None
+
+    def make(self) -> None:
+        """Make it empty, writable by the container's user, whoever that is."""
+        self.remove()
+        self.path.mkdir(parents=True)
+        self.path.chmod(0o777)
+        self._made = self.path.stat()
+
+    def look(self) -> None:
+        """Note whether there is room for another canary dump, and whether the folder is still the one that was made.
+
+        systemd removes a user's files in /dev/shm when the user's last session ends (RemoveIPC).
+        """
+        try:
+            now = self.path.stat()
+            self.was_full = self.was_full or is_full(self.path)
+        except OSError:
+            now = None
+        if self._made and not (now and os.path.samestat(now, self._made)):
+            self.lost = f"{self.path} was removed while the trial ran"
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def is_full(path: Path) -> bool:
@@ -91,13 +125,12 @@ def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = P
         raise StorageError(f"{base} cannot be written: make it writable, {_ON_DISK}")
     room = os.statvfs(base)
     free = room.f_bavail * room.f_frsize
-    if not campaign.cache_on_disk:
-        _check_tmpfs(base, mounts)
+    mount = base if campaign.cache_on_disk else _tmpfs(base, mounts)
     asked = campaign.tmpfs_size
     if asked and not campaign.cache_on_disk and free < asked.bytes:
         raise StorageError(
             f"TMPFS_SIZE asks for {asked.text}, {base} has {human_bytes(free)} free: lower TMPFS_SIZE, enlarge it "
-            f"(`sudo mount -o remount,size={asked.text} {base}`), {_ON_DISK}"
+            f"(`sudo mount -o remount,size={asked.text} {mount}`), {_ON_DISK}"
         )
     if free < slots * LEAST_ROOM:
         raise StorageError(
@@ -107,17 +140,34 @@ def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = P
     return free
 
 
-def reap_others(is_held: Callable[[Path], bool], mine: Cache, *, shm: Path = SHM) -> int:
-    """Remove caches whose run is dead; how many. A complete trial in one waits for its own WORKDIR's next run."""
-    count = 0
-    for root in sorted(path for path in _own(shm).glob("*/") if path != mine.root):
+def reap_others(is_held: Callable[[Path], bool], mine: Cache, *, shm: Path = SHM) -> list[str]:
+    """Remove caches whose run is dead; what there is to say of it.
+
+    A complete trial in one waits for its own WORKDIR's next run, even where that folder is gone.
+    """
+    said = []
+    for root in sorted(path for path in _own(shm).glob("[!.]*/") if path != mine.root):
         owner = root / "owner"
-        workdir = Path(owner.read_text()) if owner.is_file() else None
-        other = Cache(root, workdir or root)
-        if workdir is None or not (is_held(workdir) or any(other.complete())):
+        workdir = Path(os.fsdecode(owner.read_bytes())) if owner.is_file() else None
+        if workdir is None or is_held(workdir):
+            continue
+        kept = list(Cache(root, workdir).complete())
+        if kept and not workdir.exists():
+            said.append(
+                f"{root} holds {len(kept)} complete trials of {workdir}, which is gone: remove it, or archive it"
+            )
+        elif not kept:
             shutil.rmtree(root, ignore_errors=True)
-            count += 1
-    return count
+            said.append(f"Removed the cache of a run in {workdir} that died")
+    return said
+
+
+def _check_own(folder: Path) -> None:
+    """Of two users who may both write here, the one whose name the folder has owns it: nobody plants a link."""
+    folder.mkdir(mode=0o711, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise StorageError(f"{folder} is not a folder of yours: remove it, {_ON_DISK}")
 
 
 def _own(shm: Path) -> Path:
@@ -128,9 +178,14 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
 
 
-def _check_tmpfs(base: Path, mounts: Path) -> None:
+def _tmpfs(base: Path, mounts: Path) -> Path:
+    """Where the tmpfs that holds `base` is mounted; StorageError where none does."""
     rows = [line.split() for line in mounts.read_text().splitlines()]
     points = {Path(row[1]): row[2] for row in rows if len(row) > 2}  # noqa: PLR2004 - device, point, type
-    kind = next((points[at] for at in (base, *base.parents) if at in points), "unknown")
-    if kind not in {"tmpfs", "ramfs"}:
-        raise StorageError(f"{base} is on {kind}, not on tmpfs: mount a tmpfs there, {_ON_DISK}")
+    here = base.resolve()
+    point = next((at for at in (here, *here.parents) if at in points), here)
+    if points.get(point) not in {"tmpfs", "ramfs"}:
+        raise StorageError(
+            f"{base} is on {points.get(point, 'an unknown file system')}, not on tmpfs: mount one, {_ON_DISK}"
+        )
+    return point

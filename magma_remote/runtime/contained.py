@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import EngineError, StoppedError
 from magma_remote.model.outcome import Kill
+from magma_remote.runtime.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
     from magma_remote.model.container import ContainerSpec
     from magma_remote.ports import Runner
 
+_STOP_SECONDS = 5.0  # someone waits for us to go
+
 
 class Contained:
-    """`killed` says why we ended a container ourselves; after a stop no further one starts."""
+    """`killed` says why we ended a container ourselves; after a stop no further one starts.
+
+    `problems` names a container that could not be removed: that costs no result, and the next start removes it.
+    """
 
     def __init__(self, runner: Runner) -> None:
         self.killed: Kill | None = None
+        self.problems: list[str] = []
         self._runner = runner
         self._container: str | None = None
         self._lock = threading.Lock()
@@ -45,7 +52,11 @@ class Contained:
         finally:
             with self._lock:
                 self._container = None
-            self._runner.remove(container)
+            self._remove(container)
+
+    def wait(self, container: str) -> None:
+        """Return when it has ended; an engine that is gone for a moment, to be restarted, does not end the wait."""
+        patiently(self._runner, lambda: self._runner.wait(container))
 
     def kill(self, why: Kill) -> None:
         """End the container; the first reason stays, but for a stop, which stands above all."""
@@ -55,3 +66,11 @@ class Contained:
         if container:
             with suppress(EngineError):
                 self._runner.kill(container)
+
+    def _remove(self, container: str) -> None:
+        try:
+            patiently(
+                self._runner, lambda: self._runner.remove(container), seconds=_STOP_SECONDS if self.stopped else None
+            )
+        except EngineError as error:
+            self.problems.append(f"container {container[:12]} is left to the next start: {error}")

@@ -38,13 +38,14 @@ class Context:
     def _under(self, path: str) -> tuple[Entry, ...]:
         if path not in self._known:
             try:
-                self._known[path] = tuple(self._walk(self._root / path))
+                self._known[path] = tuple(self._walk(self._root / path, top=True))
             except OSError as error:
                 raise StorageError(f"the Magma tree cannot be read: {error}") from error
         return self._known[path]
 
-    def _walk(self, path: Path) -> Iterator[Entry]:
-        mode = path.lstat().st_mode
+    def _walk(self, path: Path, *, top: bool = False) -> Iterator[Entry]:
+        """A fuzzer or target that is a link to its folder stands for that folder."""
+        mode = path.stat(follow_symlinks=top).st_mode
         name = path.relative_to(self._root).as_posix()
         if stat.S_ISLNK(mode):
             yield Entry(path=name, kind="l", content=str(path.readlink()))

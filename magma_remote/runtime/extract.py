@@ -23,8 +23,9 @@ _ONE_WRITER = Lock()  # two trials may find one case at one time: it is new once
 
 # As captain's extract.sh, in one go: a `docker exec` for each finding costs more than most findings.
 _SCRIPT = r"""
+[ -x "$FUZZER/findings.sh" ] && [ -x "$MAGMA/runonce.sh" ] || exit 127
 "$FUZZER/findings.sh" | while IFS= read -r file; do
-    out="$("$MAGMA/runonce.sh" "$file" < /dev/null)" || printf '%s\0%s\0' "$file" "$out"
+    out="$(timeout -k 1 60 "$MAGMA/runonce.sh" "$file" < /dev/null)" || printf '%s\0%s\0' "$file" "$out"
 done
 """
 

@@ -4,40 +4,59 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from magma_remote.model.container import WORKDIR_LABEL
+from magma_remote.model.container import CPUS_LABEL, WORKDIR_LABEL
 from magma_remote.runtime.cache import reap_others
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import Guards, Reporter, Runner
     from magma_remote.runtime.cache import Cache
 
 
-def keep_off(trial_cpus: CpuSet) -> None:
-    """Move this thread, and those that it starts, to other CPUs; where there are none, to idle priority.
+def stay_on(cpus: Collection[int]) -> None:
+    """Keep this thread, and those that it starts, on CPUs that no trial of another run is pinned to."""
+    with suppress(OSError):  # the machine has taken them from us: the engine will say so with the first container
+        os.sched_setaffinity(0, cpus)
 
-    At idle priority the kernel runs us on a CPU only while its trial leaves it idle.
+
+def keep_off(trial_cpus: CpuSet, allowed: frozenset[int], guards: Guards) -> bool:
+    """Move this thread, and those that it starts, to CPUs that no trial of any run is pinned to.
+
+    False where there are none: then we share the trials' CPUs, at idle priority, which beside containers of another
+    cgroup counts little; what keeps our share small is that there is little to do.
     """
-    others = os.sched_getaffinity(0) - set(trial_cpus)
+    others = allowed - set(trial_cpus)
+    others -= guards.claimed(others)
     if others:
-        os.sched_setaffinity(0, others)
-    else:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        stay_on(others)
+        return True
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    stay_on(trial_cpus)
+    return False
 
 
-def reap(workdir: Workdir, cache: Cache, *, runner: Runner, guards: Guards, reporter: Reporter) -> None:
-    """Remove containers, caches and half-made archives of this WORKDIR's earlier runs and of all dead ones."""
-    for owned in runner.owned(WORKDIR_LABEL):
-        owner = Path(owned.labels[WORKDIR_LABEL])
-        if owner == workdir.root or not guards.is_held(owner):
+def reap(
+    order_cpus: CpuSet, workdir: Workdir, cache: Cache, *, runner: Runner, guards: Guards, reporter: Reporter
+) -> None:
+    """Remove what earlier runs of this WORKDIR and dead runs of others left: containers, caches, half-made archives.
+
+    A container whose CPUs nobody but us has claimed has no run: claims are held from before the first container to
+    after the last, whoever the user and wherever the WORKDIR.
+    """
+    for owned in runner.owned(CPUS_LABEL):
+        cpus = {int(cpu) for cpu in owned.labels[CPUS_LABEL].split(",") if cpu.isdecimal()} - set(order_cpus)
+        if not guards.claimed(cpus):
             runner.remove(owned.id)
+            owner = owned.labels.get(WORKDIR_LABEL)
             reporter.note(f"Removed container {owned.id[:12]}, left by a run in {owner} that died")
-    if reap_others(guards.is_held, cache):
-        reporter.note("Removed caches of runs that died")
+    for said in reap_others(guards.is_held, cache):
+        reporter.note(said)
     shutil.rmtree(workdir.staging, ignore_errors=True)
     finished = set(cache.complete())
     for leftover in cache.leftovers():

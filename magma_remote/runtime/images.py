@@ -78,11 +78,11 @@ class Images:
 
     def ensure(self, recipe: Recipe) -> Image:
         """Find or build it. BuildError after the last attempt, with the log's path in its message."""
-        found = self._runner.image_with(image.DIGEST_LABEL, recipe.digest)
+        found = self._runner.find(recipe)
         log = self._workdir.build_log(recipe.fuzzer, recipe.target, self._worker_ip)
         if found is None:
             with self._guards.build_lock(str(self._workdir.root), on_wait=self._waiting):
-                found = self._runner.image_with(image.DIGEST_LABEL, recipe.digest) or self._build(recipe, log)
+                found = self._runner.find(recipe) or self._build(recipe, log)
         elif not log.exists():
             log.write_text(f"{recipe.tag} ({found}) was there already, made from the same files: not built again\n")
         return Image(id=found, digest=recipe.digest)

@@ -15,6 +15,7 @@ from magma_remote.model.schedule import makespan
 from magma_remote.ports import Running
 from magma_remote.runtime import monitor
 from magma_remote.runtime.leases import CpuLeases
+from magma_remote.runtime.patience import patiently
 from magma_remote.runtime.trial import Trial
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Pool:
         self._pending: list[Job] = []
         self._bugs: dict[Job, Bugs] = {}
         self._looked = 0.0
+        self._ends: float | None = None
         timeout = site.campaign.timeout.seconds
         self._look_every = max(site.campaign.poll, timeout / _LOOKS)
         self._tick = min(max(1.0, timeout / _LOOKS), _LONGEST_TICK)
@@ -76,7 +78,13 @@ class Pool:
         )
 
     def _left(self) -> float:
-        """Seconds until the last trial's end if each takes its TIMEOUT from now on; overhead is not in it."""
+        """Seconds until the last trial's end, overhead left out; reckoned anew when a trial starts or ends."""
+        now = time.monotonic()
+        if self._ends is None:
+            self._ends = now + self._reckon()
+        return max(0.0, self._ends - now)
+
+    def _reckon(self) -> float:
         timeout = self._site.campaign.timeout.seconds
         busy = []
         for cpus in self._layout.sets:
@@ -99,6 +107,7 @@ class Pool:
             job = self._pending.pop(0)
             trial = Trial(self._site, job, lease.cpus, jobs[job])
             self._running[job] = trial
+            self._ends = None
             self._reporter.started(job, lease.cpus)
             self._threads[job] = threading.Thread(target=self._work, args=(trial, lease), name=str(job))
             self._threads[job].start()
@@ -124,13 +133,14 @@ class Pool:
         if isinstance(news, str):
             return self._halt(Reason.INTERRUPTED, f"stopped by {news}")
         del self._running[news.job]
+        self._ends = None
         if news.reason is Reason.ENGINE and (gone := self._engine_is_gone()):
             return [news, *self._halt(Reason.ENGINE, gone)]
         return [news]
 
     def _engine_is_gone(self) -> str:
         try:
-            self._site.runner.check()
+            patiently(self._site.runner, self._site.runner.check)
         except EngineError as error:
             return str(error)
         return ""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import UsageError
+from magma_remote.model.layout import trial_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
+    from magma_remote.ports import Reporter
 
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+SYSTEMD = Path("/run/systemd/system")
+LINGER = Path("/var/lib/systemd/linger")
+_FIRST_USER = 1000  # systemd leaves system users' files alone
 
 
 def check_core_pattern(file: Path = CORE_PATTERN) -> None:
@@ -30,3 +41,25 @@ def check_place(workdir: Workdir, root: Path) -> None:
     """A WORKDIR inside the Magma tree would become part of what images are made from."""
     if workdir.root.is_relative_to(root):
         raise UsageError(f"--workdir {workdir.root} is inside the Magma tree {root}: take a folder outside of it")
+
+
+def check_names(jobs: Iterable[Job]) -> None:
+    """Magma's log names join with `_`: two trials that would write to one log are refused."""
+    named = defaultdict(list)
+    for job in jobs:
+        named[trial_name(job)].append(job)
+    for name, sharing in named.items():
+        if len(sharing) > 1:
+            raise UsageError(
+                f"{' and '.join(map(str, sharing))} would both write log/{name}_container.log: run them as two "
+                "campaigns, each with a --workdir of its own"
+            )
+
+
+def note_logout(reporter: Reporter, *, systemd: Path = SYSTEMD, linger: Path = LINGER) -> None:
+    """Tell a user whose files in /dev/shm systemd removes at the last logout (logind's RemoveIPC, on by default)."""
+    if os.getuid() >= _FIRST_USER and systemd.is_dir() and not (linger / getpass.getuser()).exists():
+        reporter.note(
+            "Before you log out while trials run, type `loginctl enable-linger`: systemd may remove their files in "
+            "/dev/shm when your last session ends"
+        )

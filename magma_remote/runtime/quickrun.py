@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,8 +12,8 @@ from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
 from magma_remote.runtime import preflight, state
 from magma_remote.runtime.archive import publish
-from magma_remote.runtime.cache import COMPLETE, Cache, check_room
-from magma_remote.runtime.housekeeping import keep_off, reap
+from magma_remote.runtime.cache import Cache, Shared, check_room
+from magma_remote.runtime.housekeeping import keep_off, reap, stay_on
 from magma_remote.runtime.images import Images
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.signals import on_stop, raise_stopped
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from magma_remote.runtime.images import Image, Owner
 
 Pair = tuple[str, str]
+
+_SHARING = (
+    "Trials use every CPU that is free for us, so this process shares one with them, for about a millisecond a look; "
+    "WORKERS one below all gives it one of its own"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,53 +84,80 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
         order.workdir.root.mkdir(parents=True, exist_ok=True)
         held.enter_context(outside.guards.workdir_lock(order.workdir.root))
         held.enter_context(outside.guards.cpu_claims(order.layout.cpus, owner=str(order.workdir.root)))
+        allowed = frozenset(os.sched_getaffinity(0))
+        held.callback(stay_on, allowed)
+        stay_on(order.layout.cpus)  # idle until the first trial: another run's trials feel nothing of what comes now
         site = _open(order, outside, cache)
         held.callback(cache.close)
-        done = state.done(order.workdir, order.jobs)
-        images = _images(order, outside)
-        recipes = {(job.fuzzer, job.target): images.recipe(job.fuzzer, job.target) for job in order.jobs}
-        results = {job: state.earlier(order.workdir, job) for job in done}
-        _refuse_stale(results.values(), {pair: recipe.digest for pair, recipe in recipes.items()})
-        pending = [job for job in order.jobs if job not in results]
-        ready = _ensure(images, {pair: recipes[pair] for pair in dict.fromkeys(map(_pair, pending))}, outside.reporter)
-        results |= _unbuilt(pending, ready, outside.reporter)
-        runnable = {job: image for job in pending if not isinstance(image := ready[_pair(job)], BuildError)}
-        keep_off(order.layout.cpus)
-        pool = Pool(site, order.layout, outside.reporter, kept=len(done))
+        results, runnable = _prepare(order, outside, cache)
+        if runnable and not keep_off(order.layout.cpus, allowed, outside.guards):
+            outside.reporter.note(_SHARING)
+        pool = Pool(site, order.layout, outside.reporter, kept=sum(result.complete for result in results.values()))
         listening.enter_context(on_stop(pool.stop))  # until all is given back: a late signal must not break that
         results |= pool.run(runnable)
     return tuple(results[job] for job in order.jobs)
+
+
+def _prepare(order: Order, outside: Outside, cache: Cache) -> tuple[dict[Job, Result], dict[Job, Image]]:
+    """What is settled already, and the image of each job that is still to run."""
+    stuck = _archive_kept(order, cache, outside.reporter)
+    images = _images(order, outside)
+    recipes = {(job.fuzzer, job.target): images.recipe(job.fuzzer, job.target) for job in order.jobs}
+    done = {job: state.earlier(order.workdir, job) for job in state.done(order.workdir, order.jobs)}
+    _refuse_stale(done.values(), {pair: recipe.digest for pair, recipe in recipes.items()})
+    _note_unextracted(order, done.values(), outside.reporter)
+    results = done | stuck
+    pending = [job for job in order.jobs if job not in results]
+    ready = _ensure(images, {pair: recipes[pair] for pair in dict.fromkeys(map(_pair, pending))}, outside.reporter)
+    results |= _unbuilt(pending, ready, outside.reporter)
+    return results, {job: image for job in pending if not isinstance(image := ready[_pair(job)], BuildError)}
 
 
 def _refuse(order: Order, outside: Outside, cache: Cache) -> None:
     preflight.check_place(order.workdir, order.root)
     state.refuse_foreign(order.workdir)
     preflight.check_core_pattern()
+    preflight.check_names(order.jobs)
     check_room(cache, order.campaign, len(order.layout.sets))
     outside.runner.check()
+    if not order.campaign.cache_on_disk:
+        preflight.note_logout(outside.reporter)
 
 
 def _open(order: Order, outside: Outside, cache: Cache) -> Site:
     workdir = order.workdir
     campaign_id = state.open_campaign(workdir, order.campaign)
-    reap(workdir, cache, runner=outside.runner, guards=outside.guards, reporter=outside.reporter)
+    reap(order.layout.cpus, workdir, cache, runner=outside.runner, guards=outside.guards, reporter=outside.reporter)
     for folder in (workdir.ar, workdir.logs, workdir.pocs, workdir.records, workdir.staging):
         folder.mkdir(exist_ok=True)
     cache.open()
-    _archive_kept(order, cache, outside.reporter)
     return Site(campaign=order.campaign, campaign_id=campaign_id, workdir=workdir, cache=cache, runner=outside.runner)
 
 
-def _archive_kept(order: Order, cache: Cache, reporter: Reporter) -> None:
-    """Archive complete trials that an earlier run could not."""
+def _archive_kept(order: Order, cache: Cache, reporter: Reporter) -> dict[Job, Result]:
+    """Archive complete trials that an earlier run could not; those that this one cannot either, by their job."""
+    stuck = {}
     for job in order.jobs:
-        folder = cache.trial(job)
-        if (folder / COMPLETE).is_file():
-            shutil.copyfile(folder / COMPLETE, order.workdir.record(job))
-            if not order.workdir.entry(job).exists():
-                publish(folder / "shared", order.workdir, job, plain=order.campaign.no_archive)
-                reporter.note(f"Archived {job}, which an earlier run had completed")
-            shutil.rmtree(folder)
+        kept = Shared(cache.trial(job))
+        if kept.complete.is_file():
+            try:
+                state.write_json(order.workdir.record(job), state.read_json(kept.complete))
+                if not order.workdir.entry(job).exists():
+                    publish(kept.path, order.workdir, job, plain=order.campaign.no_archive)
+                    reporter.note(f"Archived {job}, which an earlier run had completed")
+            except StorageError as error:
+                message = f"{error}; it is complete, and its files are kept in {kept.path}: make room, and run again"
+                stuck[job] = Result(job=job, reason=Reason.ARCHIVE, message=message)
+                reporter.ended(stuck[job])
+            else:
+                kept.remove()
+    return stuck
+
+
+def _note_unextracted(order: Order, earlier: Iterable[Result], reporter: Reporter) -> None:
+    count = sum(result.pocs is None for result in earlier)
+    if order.campaign.poc_extract and count:
+        reporter.note(f"{count} trials that are there already were archived without their PoCs being extracted")
 
 
 def _images(order: Order, outside: Outside) -> Images:

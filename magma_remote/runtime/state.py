@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ def write_json(path: Path, value: Any) -> None:
             os.fsync(file.fileno())
         partial.rename(path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StorageError(f"{path} could not be written: {error.strerror}") from error
 
 
@@ -60,7 +63,7 @@ def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
         campaign_id = secrets.token_hex(6)
         write_json(workdir.campaign, {"version": VERSION, "id": campaign_id, "settings": settings})
         return campaign_id
-    known = _read(workdir.campaign)
+    known = read_json(workdir.campaign)
     before = known.get("settings")
     if known.get("version") != VERSION or "id" not in known or not isinstance(before, dict):
         raise UsageError(f"{workdir.campaign} is of another version of this program: take a new --workdir")
@@ -91,7 +94,7 @@ def done(workdir: Workdir, jobs: Iterable[Job]) -> tuple[Job, ...]:
 def earlier(workdir: Workdir, job: Job) -> Result:
     """What an earlier run recorded of a trial that has its entry in `ar/`; UsageError where it had other arguments."""
     path = workdir.record(job)
-    record = _read(path) if path.exists() else {}
+    record = read_json(path) if path.exists() else {}
     before = record.get("job") or asdict(job)
     if before != asdict(job):
         raise UsageError(
@@ -105,14 +108,17 @@ def refuse_foreign(workdir: Workdir) -> None:
     """UsageError where the folder holds anything but a campaign of ours."""
     if workdir.campaign.exists() or not workdir.root.exists():
         return
-    found = sorted(path.name for path in workdir.root.iterdir() if path.name != ".lock")
+    found = sorted(
+        path.name for path in workdir.root.iterdir() if path.name not in {".lock", f".{workdir.campaign.name}.new"}
+    )
     if found:
         raise UsageError(
             f"{workdir.root} is not empty ({found[0]}) and holds no campaign of this program: take another --workdir"
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that we wrote; UsageError where it cannot be read."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:

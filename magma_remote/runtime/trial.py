@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,11 @@ from magma_remote.model import container
 from magma_remote.model.outcome import Kill, Observation, Reason, judge
 from magma_remote.model.result import Phase, Result
 from magma_remote.runtime import monitor
-from magma_remote.runtime.archive import pinned, publish
-from magma_remote.runtime.cache import COMPLETE, is_full, make_shared
+from magma_remote.runtime.archive import publish
+from magma_remote.runtime.cache import Shared
 from magma_remote.runtime.contained import Contained
 from magma_remote.runtime.extract import extract
+from magma_remote.runtime.housekeeping import stay_on
 from magma_remote.runtime.output import Output, await_launch, save_output
 from magma_remote.runtime.state import write_json
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from magma_remote.runtime.images import Image
 
 LAUNCH_SECONDS = 3600.0  # seed pruning runs each seed for up to 0.1 s; the largest corpora have thousands
+_READINGS = 3
 OVERRUN_SECONDS = 60.0  # a fuzzer may write its state when `timeout` ends it
 
 
@@ -48,7 +50,7 @@ class Site:
 
 
 class Trial:
-    """Runs in a thread of its own; `stop` and `enforce` are for another."""
+    """Runs in a thread of its own, which it pins; `stop` and `enforce` are for another."""
 
     def __init__(self, site: Site, job: Job, cpus: CpuSet, image: Image) -> None:
         self.job = job
@@ -57,13 +59,14 @@ class Trial:
         self.phase_since = time.monotonic()
         self._site = site
         self._image = image
-        self._folder = site.cache.trial(job)
+        self._cache = Shared(site.cache.trial(job))
         self._contained = Contained(site.runner)
+        self._clock = _clock()
 
     @property
     def shared(self) -> Path:
         """The host's side of /magma_shared."""
-        return self._folder / "shared"
+        return self._cache.path
 
     def run(self) -> Result:
         """Run to the end. What goes wrong becomes the Result; container and cache are gone afterwards."""
@@ -75,11 +78,18 @@ class Trial:
             digest=self._image.digest,
             started_at=time.time(),
         )
-        result = self._fuzz(facts)
-        if result.complete:
-            result = self._keep(result)
-        if result.reason is not Reason.ARCHIVE:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            result = self._fuzz(facts)
+            if result.complete:
+                result = self._keep(result)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this trial's alone and must not end others
+            said = traceback.format_exception(error)
+            result = replace(
+                facts, reason=Reason.INTERNAL, message=f"a defect of this program: {error!r}", tail=tuple(said)
+            )
+        result = replace(result, warnings=(*result.warnings, *self._contained.problems))
+        if not self._cache.complete.exists():
+            self._cache.remove()
         return self._record(result)
 
     def stop(self) -> None:
@@ -87,7 +97,9 @@ class Trial:
         self._contained.kill(Kill.STOPPED)
 
     def enforce(self) -> None:
-        """End a container that takes longer than it may."""
+        """End a container that takes longer than it may; look whether its cache has room."""
+        if self.phase is Phase.FUZZING:
+            self._cache.look()
         limits = {
             Phase.PRUNING: (self._site.launch_limit, Kill.NOT_LAUNCHED_IN_TIME),
             Phase.FUZZING: (self._site.campaign.timeout.seconds + self._site.overrun, Kill.OVERRAN),
@@ -109,7 +121,7 @@ class Trial:
     def _fuzz(self, facts: Result) -> Result:
         """Run the container and judge it; SHARED is left for the archive."""
         try:
-            make_shared(self._folder)
+            self._cache.make()
             return self._judge(facts, self._contain())
         except StoppedError as error:
             return replace(facts, reason=Reason.INTERRUPTED, message=str(error))
@@ -120,28 +132,41 @@ class Trial:
             return replace(facts, reason=Reason.CACHE, message=f"{error.filename}: {error.strerror}")
 
     def _contain(self) -> Output:
+        runner = self._site.runner
+        with self._contained.container(self._spec()) as running:
+            self._enter(Phase.PRUNING)
+            with runner.lines(running, follow=True) as lines:
+                if await_launch(lines):
+                    self._enter(Phase.FUZZING)
+            self._contained.wait(running)
+            stay_on(self.cpus)  # still ours: reading, archiving and extracting are felt by nobody
+            self._enter(Phase.ARCHIVING)
+            return self._read_output(running)
+
+    def _read_output(self, running: str) -> Output:
+        """The SDK takes a connection that breaks for the end: a log without its last line is read again."""
+        for _ in range(_READINGS):
+            with self._site.runner.lines(running, follow=False) as lines:
+                output = save_output(lines, self._site.workdir.container_log(self.job))
+            if output.terminated_at is not None or self._contained.killed:
+                break
+        return output
+
+    def _spec(self, command: tuple[str, ...] | None = None) -> container.ContainerSpec:
         site = self._site
-        spec = container.ContainerSpec(
+        return container.ContainerSpec(
             image=self._image.id,
             shared=self.shared,
             cpus=self.cpus,
             environment=container.environment(self.job, site.campaign, self.cpus),
-            labels=self._labels(),
+            labels=container.labels(self.job, workdir=site.workdir.root, campaign_id=site.campaign_id, cpus=self.cpus),
+            command=command,
         )
-        with self._contained.container(spec) as running:
-            self._enter(Phase.PRUNING)
-            with site.runner.lines(running, follow=True) as lines:
-                if await_launch(lines):
-                    self._enter(Phase.FUZZING)
-            site.runner.wait(running)
-            self._enter(Phase.ARCHIVING)
-            with site.runner.lines(running, follow=False) as lines:
-                return save_output(lines, site.workdir.container_log(self.job))
-
-    def _labels(self) -> dict[str, str]:
-        return container.labels(self.job, workdir=self._site.workdir.root, campaign_id=self._site.campaign_id)
 
     def _judge(self, facts: Result, output: Output) -> Result:
+        self._cache.look()
+        if self._cache.lost:
+            return replace(facts, reason=Reason.CACHE, message=self._cache.lost, tail=output.tail)
         stamps = monitor.stamps(self.shared)
         verdict = judge(
             Observation(
@@ -150,9 +175,10 @@ class Trial:
                 launched_at=output.launched_at,
                 terminated_at=output.terminated_at,
                 killed=self._contained.killed,
+                clock_step=_clock() - self._clock,
                 monitored=monitor.is_monitored(self.shared),
                 last_stamp=stamps[-1] if stamps else None,
-                cache_full=is_full(self.shared),
+                cache_full=self._cache.was_full,
             )
         )
         return replace(
@@ -169,29 +195,28 @@ class Trial:
     def _keep(self, result: Result) -> Result:
         """Archive a complete trial, then extract; its record stands in the cache until the archive does."""
         try:
-            for record in (self._folder / COMPLETE, self._site.workdir.record(self.job)):
-                write_json(record, result.to_record())
-            with pinned(self.cpus):
-                publish(self.shared, self._site.workdir, self.job, plain=self._site.campaign.no_archive)
+            write_json(self._cache.complete, result.to_record())
+        except StorageError as error:
+            return replace(result, reason=Reason.CACHE_FULL, message=f"{error}: its files are lost")
+        try:
+            write_json(self._site.workdir.record(self.job), result.to_record())
+            publish(self.shared, self._site.workdir, self.job, plain=self._site.campaign.no_archive)
         except StorageError as error:
             kept = f"its files are kept in {self.shared}: make room, and run again to archive them"
             return replace(result, reason=Reason.ARCHIVE, message=f"{error}; {kept}")
-        (self._folder / COMPLETE).unlink()
+        self._cache.complete.unlink(missing_ok=True)
         return self._extract(result) if self._site.campaign.poc_extract else result
 
     def _extract(self, result: Result) -> Result:
         self._enter(Phase.EXTRACTING)
-        spec = container.ContainerSpec(
-            image=self._image.id,
-            shared=self.shared,
-            cpus=self.cpus,
-            environment=container.environment(self.job, self._site.campaign, self.cpus),
-            labels=self._labels(),
-            command=("sleep", "infinity"),
-        )
         try:
-            with self._contained.container(spec) as running:
+            with self._contained.container(self._spec(("sleep", "infinity"))) as running:
                 pocs = extract(self._site.runner, running, self.shared, self._site.workdir, self.job)
         except (EngineError, StoppedError, StorageError, OSError) as error:
             return replace(result, warnings=(*result.warnings, f"PoC extraction failed: {error}"))
         return replace(result, pocs=pocs)
+
+
+def _clock() -> float:
+    """What the wall clock says beyond one that nobody sets: it changes when the clock is set or the machine sleeps."""
+    return time.time() - time.monotonic()

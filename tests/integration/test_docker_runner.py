@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.errors import EngineError
 from magma_remote.model.container import ContainerSpec
+from magma_remote.model.image import Recipe
 from magma_remote.runtime.output import save_output
 from tests.quickruns import CPUS
 
@@ -26,6 +29,7 @@ pytestmark = [
     pytest.mark.usefixtures("collected"),
 ]
 LABEL = "magma-remote.test"
+RECIPE = Recipe(fuzzer="x1", target="y2", build_args={}, digest="0123456789abcdef" * 4)
 
 
 @pytest.fixture
@@ -109,4 +113,31 @@ def test_a_container_that_is_gone(runner: DockerRunner) -> None:
 
 def test_no_such_image(runner: DockerRunner) -> None:
     assert runner.image_id("magma/none/none:none") is None
-    assert runner.image_with("magma-remote.digest", "none") is None
+    assert runner.find(RECIPE) is None
+
+
+def test_an_image_made_from_one_of_ours_is_not_ours(
+    runner: DockerRunner, docker_engine: DockerClient, base_image: str
+) -> None:
+    labels = "".join(f"LABEL {name}={value}\n" for name, value in RECIPE.labels.items())
+    made = docker_engine.images.build(fileobj=BytesIO(f"FROM {base_image}\n{labels}".encode()), tag=RECIPE.tag)[0]
+    derived = docker_engine.images.build(fileobj=BytesIO(f"FROM {RECIPE.tag}\nENV RV=1\n".encode()))[0]
+    try:
+        assert runner.find(RECIPE) == made.id
+        assert derived.labels == made.labels
+        other = replace(RECIPE, digest=RECIPE.digest[:16] + "0" * 48)
+        assert runner.find(other) is None
+    finally:
+        for image in (derived, made):
+            docker_engine.images.remove(image.id or "", force=True)
+
+
+def test_a_script_that_fails(runner: DockerRunner, start: Start) -> None:
+    container = start("exec sleep 600")
+    with pytest.raises(EngineError, match="exit code 3"):
+        list(runner.execute(container, "echo half; exit 3"))
+
+
+def test_a_log_is_never_rotated(start: Start, docker_engine: DockerClient) -> None:
+    container = docker_engine.containers.get(start("exec sleep 600"))
+    assert container.attrs["HostConfig"]["LogConfig"]["Config"]["max-size"] == "1024g"

@@ -116,7 +116,7 @@ def test_each_trial_has_a_cpu_of_its_own(lab: Lab) -> None:
 def test_pool_of_one_cpu_runs_one_after_another(lab: Lab) -> None:
     ended = lab.run(lab.campaign(REPEAT=2, TIMEOUT="1s", WORKER_POOL=CPUS[-1:]))
     assert ended.code == 0, ended.output
-    first, second = (record(lab.workdir(), f"steady_toy_letters_{run}") for run in (0, 1))
+    first, second = (record(lab.workdir(), f"steady,toy,letters,{run}") for run in (0, 1))
     assert first["cpus"] == second["cpus"] == CPUS[-1:]
     assert first["terminated_at"] <= second["started_at"]
 
@@ -130,5 +130,5 @@ def test_wide_trials_get_both_cpus(lab: Lab) -> None:
     assert environment(container)["AFFINITY"] == both
     ended = quickrun.end()
     assert ended.code == 0, ended.output
-    first, second = (record(lab.workdir(), f"steady_toy_letters_{run}") for run in (0, 1))
+    first, second = (record(lab.workdir(), f"steady,toy,letters,{run}") for run in (0, 1))
     assert first["terminated_at"] <= second["started_at"]

@@ -28,7 +28,7 @@ def run(lab: Lab, workdir: str) -> tuple[Ended, str]:
     """How a run of `own` ended, and the id of the image that it ran on."""
     ended = lab.run(lab.campaign(FUZZERS=["own"], TIMEOUT="1s"), lab.workdir(workdir))
     assert ended.code == 0, ended.output
-    return ended, record(lab.workdir(workdir), "own_toy_letters_0")["image"]
+    return ended, record(lab.workdir(workdir), "own,toy,letters,0")["image"]
 
 
 def test_a_changed_fuzzer_is_a_new_image_and_the_old_one_is_kept(own: Lab) -> None:
@@ -78,7 +78,7 @@ def test_a_workdir_keeps_to_one_image(own: Lab) -> None:
 def test_image_carries_its_digest_and_names(lab: Lab) -> None:
     ended = lab.run(lab.campaign(TIMEOUT="1s"))
     assert ended.code == 0, ended.output
-    facts = record(lab.workdir(), "steady_toy_letters_0")
+    facts = record(lab.workdir(), "steady,toy,letters,0")
     image = lab.engine.images.get(facts["image"])
     assert image.labels[DIGEST_LABEL] == facts["digest"]
     assert f"magma/steady/toy:{facts['digest'][:16]}" in image.tags

@@ -63,7 +63,7 @@ def test_reason_and_tail_are_shown(missing: str, ended: Ended, fuzzer: str) -> N
 @pytest.mark.parametrize("fuzzer", [fuzzer for fuzzer in FAILED if fuzzer != "broken"])
 def test_reason_is_recorded(ended: Ended, shared_lab: Lab, fuzzer: str) -> None:
     assert ended.code == 1
-    assert record(shared_lab.workdir(), f"{fuzzer}_toy_letters_0")["reason"] == FAILED[fuzzer][0]
+    assert record(shared_lab.workdir(), f"{fuzzer},toy,letters,0")["reason"] == FAILED[fuzzer][0]
 
 
 def test_a_fuzzer_that_ends_late_is_named(ended: Ended) -> None:

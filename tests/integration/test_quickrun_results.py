@@ -72,7 +72,7 @@ def test_build_log_names_fuzzer_target_and_machine(workdir: Path) -> None:
 
 
 def test_record_holds_the_facts(workdir: Path) -> None:
-    facts = record(workdir, "steady_toy_digits_1")
+    facts = record(workdir, "steady,toy,digits,1")
     assert facts["job"] == {
         "repeat": 1,
         "fuzzer": "steady",
@@ -140,4 +140,4 @@ def test_pocs_are_named_by_bug(lab: Lab) -> None:
         ("finds_toy_letters_TOY001", "bbA"),
     ]
     assert "3 new PoCs" in ended.output
-    assert record(lab.workdir(), "finds_toy_letters_0")["pocs"] == 3
+    assert record(lab.workdir(), "finds,toy,letters,0")["pocs"] == 3

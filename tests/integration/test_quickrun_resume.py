@@ -17,7 +17,7 @@ def test_only_what_failed_runs_again(lab: Lab) -> None:
     first = lab.run(campaign)
     assert first.code == 1
     assert entries(lab.workdir()) == ["steady/toy/letters/0"]
-    launched = record(lab.workdir(), "steady_toy_letters_0")["launched_at"]
+    launched = record(lab.workdir(), "steady,toy,letters,0")["launched_at"]
 
     (lab.tree / "fuzzers/early/run.sh").write_text((lab.tree / "fuzzers/steady/run.sh").read_text())
     second = lab.run(campaign)
@@ -25,7 +25,7 @@ def test_only_what_failed_runs_again(lab: Lab) -> None:
     assert "Started steady" not in second.output
     assert "1 more are there already" in second.output
     assert entries(lab.workdir()) == ["early/toy/letters/0", "steady/toy/letters/0"]
-    assert record(lab.workdir(), "steady_toy_letters_0")["launched_at"] == launched
+    assert record(lab.workdir(), "steady,toy,letters,0")["launched_at"] == launched
     assert "TOY001: early in 1 of 1, steady in 1 of 1" in second.output
 
 

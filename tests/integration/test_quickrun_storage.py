@@ -33,7 +33,7 @@ def mounted(path: Path, size: str) -> Iterator[None]:
 
 def test_a_trial_that_cannot_be_archived_waits_for_room(lab: Lab) -> None:
     campaign = lab.campaign(FUZZARGS={"steady": "--bulk 8"})
-    trial = "steady_toy_letters_0"
+    trial = "steady,toy,letters,0"
     with mounted(lab.workdir(), "4m"):
         full = lab.run(campaign)
         assert full.code == 1

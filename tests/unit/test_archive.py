@@ -14,7 +14,7 @@ import pytest
 
 from magma_remote.errors import StorageError
 from magma_remote.model.jobs import Job
-from magma_remote.runtime.archive import pinned, publish
+from magma_remote.runtime.archive import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,20 +160,3 @@ def in_a_thread(act: Callable[[], None]) -> None:
     thread.join()
     for error in failed:
         raise error
-
-
-@pytest.mark.parametrize("error", [None, OSError("full")], ids=["well", "badly"])
-def test_a_mask_is_restored(error: Exception | None) -> None:
-    def act() -> None:
-        before = os.sched_getaffinity(0)
-        cpu = max(before)
-        try:
-            with pinned((cpu,)):
-                assert os.sched_getaffinity(0) == {cpu}
-                if error:
-                    raise error
-        except OSError:
-            assert error
-        assert os.sched_getaffinity(0) == before
-
-    in_a_thread(act)

@@ -14,7 +14,7 @@ from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration, Size
 from magma_remote.runtime import cache
-from magma_remote.runtime.cache import COMPLETE, LEAST_ROOM, Cache, check_room, is_full, make_shared, reap_others
+from magma_remote.runtime.cache import LEAST_ROOM, Cache, Shared, check_room, is_full, reap_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_on_disk_a_tmpfs_size_says_nothing(shm: Path, workdir: Workdir, free: Ca
     [
         pytest.param("/dev/sda1 / ext4 rw 0 0\n", "is on ext4, not on tmpfs", id="disk"),
         pytest.param("tmpfs / tmpfs rw 0 0\n/dev/x {shm} ext4 rw 0 0\n", "is on ext4", id="disk-over-tmpfs"),
-        pytest.param("", "is on unknown", id="nothing-known"),
+        pytest.param("", "is on an unknown file system", id="nothing-known"),
         pytest.param("short\n/dev/x / btrfs rw 0 0\n", "is on btrfs", id="odd-line"),
     ],
 )
@@ -118,16 +118,19 @@ def test_shared_is_empty_and_open(shm: Path, workdir: Workdir) -> None:
     mine, _ = cache_for(shm, workdir)
     mine.open()
     (mine.trial(JOB) / "shared/old").mkdir(parents=True)
-    shared = make_shared(mine.trial(JOB))
+    trial = Shared(mine.trial(JOB))
+    trial.make()
+    shared = trial.path
     assert shared.stat().st_mode & 0o777 == 0o777
     assert not list(shared.iterdir())
 
 
 def kept(mine: Cache) -> Path:
     mine.open()
-    shared = make_shared(mine.trial(JOB))
-    (mine.trial(JOB) / COMPLETE).write_text("{}")
-    return shared
+    shared = Shared(mine.trial(JOB))
+    shared.make()
+    shared.complete.write_text("{}")
+    return shared.path
 
 
 def test_a_complete_trial_is_kept(shm: Path, workdir: Workdir) -> None:
@@ -146,7 +149,7 @@ def test_a_complete_trial_is_kept(shm: Path, workdir: Workdir) -> None:
         pytest.param(True, True, True, True, id="live-with-a-kept-trial"),
         pytest.param(False, True, True, True, id="dead-with-a-kept-trial"),
         pytest.param(False, False, True, False, id="dead"),
-        pytest.param(False, False, False, False, id="nobodys"),
+        pytest.param(False, False, False, True, id="of-a-run-that-starts"),
     ],
 )
 def test_caches_of_others(
@@ -158,17 +161,46 @@ def test_caches_of_others(
     kept(other) if complete else other.open()
     if not owned:
         (other.root / "owner").unlink()
-    count = reap_others(lambda path: live and path == tmp_path / "other", mine, shm=shm)
-    assert (other.root.exists(), count) == (left, 0 if left else 1)
+    said = reap_others(lambda path: live and path == tmp_path / "other", mine, shm=shm)
+    assert other.root.exists() == left
+    assert any(str(tmp_path / "other") in line for line in said) == ((complete and not live) or not left)
     assert mine.root.exists()
 
 
 def test_nothing_of_others_is_fine(shm: Path, workdir: Workdir) -> None:
     mine, _ = cache_for(shm, workdir)
-    assert reap_others(lambda _path: True, mine, shm=shm) == 0
+    assert reap_others(lambda _path: True, mine, shm=shm) == []
 
 
 @pytest.mark.parametrize(("count", "full"), [(cache._FULL, False), (cache._FULL - 512, True), (0, True)])
 def test_full(free: Callable[[int], None], tmp_path: Path, count: int, *, full: bool) -> None:
     free(count)
     assert is_full(tmp_path) == full
+
+
+def test_a_folder_that_is_not_ours_is_refused(shm: Path, workdir: Workdir, tmp_path: Path) -> None:
+    mine, _ = cache_for(shm, workdir)
+    mine.root.parent.symlink_to(tmp_path)
+    with pytest.raises(StorageError, match="not a folder of yours"):
+        mine.open()
+
+
+def test_shared_that_was_full_for_a_while(free: Callable[[int], None], tmp_path: Path) -> None:
+    trial = Shared(tmp_path / "trial")
+    trial.make()
+    for count in (1 << 20, 0, 1 << 20):
+        free(count)
+        trial.look()
+    assert trial.was_full
+    assert not trial.lost
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["removed", "made-anew"])
+def test_shared_that_somebody_removed(tmp_path: Path, *, again: bool) -> None:
+    trial = Shared(tmp_path / "trial")
+    trial.make()
+    trial.path.rename(tmp_path / "gone")
+    if again:
+        trial.path.mkdir()
+    trial.look()
+    assert "was removed while the trial ran" in trial.lost

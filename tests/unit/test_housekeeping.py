@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.model.container import JOB_LABEL, WORKDIR_LABEL, ContainerSpec
+from magma_remote.adapters.memory import MemoryGuards
+from magma_remote.model.container import CPUS_LABEL, JOB_LABEL, WORKDIR_LABEL, ContainerSpec
 from magma_remote.model.jobs import Job
-from magma_remote.runtime.cache import COMPLETE, make_shared
+from magma_remote.runtime.cache import Shared
 from magma_remote.runtime.housekeeping import keep_off, reap
 
 if TYPE_CHECKING:
@@ -18,33 +19,34 @@ if TYPE_CHECKING:
 
     from tests.unit.conftest import Lab
 
+OURS = (0, 1)
 JOB = Job(repeat=9, fuzzer="afl", target="libpng", program="readpng")
 
 
-def container_of(lab: Lab, owner: Path) -> str:
-    labels = {WORKDIR_LABEL: str(owner), JOB_LABEL: str(JOB)}
+def container_of(lab: Lab, owner: Path, cpus: str) -> str:
+    labels = {WORKDIR_LABEL: str(owner), JOB_LABEL: str(JOB), CPUS_LABEL: cpus}
     return lab.runner.create(ContainerSpec(image="x", shared=lab.shm, cpus=(), environment={}, labels=labels))
 
 
 def reaped(lab: Lab) -> None:
     site = lab.site()
-    reap(lab.workdir, site.cache, runner=lab.runner, guards=lab.guards, reporter=lab.reporter)
+    reap(OURS, lab.workdir, site.cache, runner=lab.runner, guards=lab.guards, reporter=lab.reporter)
 
 
 @pytest.mark.parametrize(
-    ("name", "held", "left"),
+    ("cpus", "held", "left"),
     [
-        pytest.param("workdir", True, False, id="our-own"),
-        pytest.param("other", True, True, id="another-that-lives"),
-        pytest.param("other", False, False, id="another-that-died"),
-        pytest.param("deleted", False, False, id="a-folder-that-is-gone"),
+        pytest.param("0", {0, 1}, False, id="on-our-cpus"),
+        pytest.param("0,1", {0, 1}, False, id="on-all-of-our-cpus"),
+        pytest.param("2", {0, 1, 2}, True, id="of-a-run-that-lives"),
+        pytest.param("1,2", {0, 1, 2}, True, id="half-on-ours-of-a-run-that-lives"),
+        pytest.param("2,3", {0, 1}, False, id="of-a-run-that-died"),
+        pytest.param("2,3", {0, 1, 3}, True, id="one-of-its-cpus-is-held"),
     ],
 )
-def test_containers(lab: Lab, tmp_path: Path, name: str, *, held: bool, left: bool) -> None:
-    (tmp_path / "other").mkdir()
-    if held:
-        lab.guards.held.add(tmp_path / name)
-    found = container_of(lab, tmp_path / name)
+def test_containers(lab: Lab, tmp_path: Path, cpus: str, held: set[int], *, left: bool) -> None:
+    lab.guards.held |= held
+    found = container_of(lab, tmp_path / "wherever", cpus)
     reaped(lab)
     assert (found in lab.runner.containers) == left
     assert any(found[:12] in note for note in lab.reporter.notes) != left
@@ -66,20 +68,20 @@ def test_half_made_archives_go(lab: Lab) -> None:
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_caches_of_our_own(lab: Lab, *, complete: bool) -> None:
-    folder = lab.site().cache.trial(JOB)
-    make_shared(folder)
+    shared = Shared(lab.site().cache.trial(JOB))
+    shared.make()
     if complete:
-        (folder / COMPLETE).write_text("{}")
+        shared.complete.write_text("{}")
     reaped(lab)
-    assert folder.exists() == complete
+    assert shared.path.exists() == complete
 
 
-def in_a_thread(cpus: tuple[int, ...]) -> tuple[set[int], int]:
+def in_a_thread(cpus: tuple[int, ...], *claimed: int) -> tuple[set[int], int]:
     """The mask and the scheduling policy after `keep_off(cpus)`: both are a thread's own, pytest keeps what it has."""
     seen: list[tuple[set[int], int]] = []
 
     def act() -> None:
-        keep_off(cpus)
+        keep_off(cpus, frozenset(os.sched_getaffinity(0)), MemoryGuards(*claimed))
         seen.append((os.sched_getaffinity(0), os.sched_getscheduler(0)))
 
     thread = threading.Thread(target=act)
@@ -95,6 +97,11 @@ def test_other_cpus_are_taken() -> None:
     mask, policy = in_a_thread((mine[0],))
     assert mask == set(mine[1:])
     assert policy == os.sched_getscheduler(0)
+
+
+def test_cpus_of_another_run_are_not_taken() -> None:
+    mine = sorted(os.sched_getaffinity(0))
+    assert in_a_thread((mine[0],), *mine[1:]) == ({mine[0]}, os.SCHED_IDLE)
 
 
 def test_without_others_we_run_when_all_is_idle() -> None:

@@ -159,7 +159,7 @@ def test_who_waited_for_the_same_build_uses_it(bench: Bench, monkeypatch: pytest
     images = bench.images()
     recipe = images.recipe("afl", "libpng")
     answers = iter([None, "sha256:theirs"])
-    monkeypatch.setattr(bench.runner, "image_with", lambda _label, _value: next(answers))
+    monkeypatch.setattr(bench.runner, "find", lambda _recipe: next(answers))
     assert images.ensure(recipe).id == "sha256:theirs"
     assert not bench.runner.builds
 

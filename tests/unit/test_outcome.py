@@ -63,6 +63,8 @@ NEVER = {"launched_at": None}
         pytest.param(seen(9.0, killed=Kill.STOPPED), Reason.ENDED_EARLY, "9.0 s", id="stopped-after-an-early-end"),
         pytest.param(seen(monitored=False), Reason.NO_MONITOR, "monitor wrote nothing", id="no-monitor"),
         pytest.param(seen(3.0, monitored=False), Reason.ENDED_EARLY, "", id="early-says-more-than-no-monitor"),
+        pytest.param(seen(59.0 - 3600, clock_step=-3600.0), None, "", id="clock-set-back-meanwhile"),
+        pytest.param(seen(70.0, clock_step=30.0), Reason.ENDED_EARLY, "after 40.0 s", id="clock-set-forward-meanwhile"),
         pytest.param(seen(cache_full=True), Reason.CACHE_FULL, "cache was full", id="cache-full"),
         pytest.param(seen(3.0, cache_full=True), Reason.ENDED_EARLY, "", id="early-says-more-than-cache-full"),
     ],
@@ -130,3 +132,10 @@ def test_only_a_whole_run_is_complete(facts: Observation) -> None:
         assert facts.terminated_at - facts.launched_at >= facts.timeout - 1
         assert facts.monitored
         assert not facts.cache_full
+
+
+@pytest.mark.parametrize(("step", "named"), [(0.5, False), (-0.5, False), (7.0, True), (-7.0, True)])
+def test_a_clock_that_was_set_is_named(step: float, *, named: bool) -> None:
+    verdict = judge(seen(MINUTE + step, clock_step=step))
+    assert verdict.reason is None
+    assert any(f"set by {step:+.0f} s" in warning for warning in verdict.warnings) == named

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from magma_remote.adapters.memory import MemoryReporter
 from magma_remote.adapters.memory_container import Script
 from magma_remote.errors import BusyError, EngineError, MagmaRemoteError, StorageError, UsageError
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Size
+from magma_remote.runtime import preflight
 from magma_remote.runtime.preflight import check_core_pattern, check_place
 
 if TYPE_CHECKING:
@@ -163,3 +168,29 @@ def test_a_place_that_is_not_as_expected_is_a_message(lab: Lab, spoil: Callable[
     with pytest.raises(MagmaRemoteError):
         lab.run()
     lab.assert_nothing_is_left()
+
+
+def test_two_trials_never_share_a_log(lab: Lab) -> None:
+    twins = (replace(lab.jobs[0], fuzzer="a_b", target="c"), replace(lab.jobs[0], fuzzer="a", target="b_c"))
+    with pytest.raises(UsageError, match="would both write log/a_b_c_readpng_0_container"):
+        preflight.check_names(twins)
+    preflight.check_names(lab.jobs)
+
+
+@pytest.mark.parametrize(
+    ("uid", "systemd", "linger", "told"),
+    [(1000, True, False, True), (1000, True, True, False), (1000, False, False, False), (0, True, False, False)],
+    ids=["user", "lingering", "no-systemd", "root"],
+)
+def test_who_logs_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, uid: int, systemd: bool, linger: bool, told: bool
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setattr(getpass, "getuser", lambda: "alice")
+    if systemd:
+        (tmp_path / "systemd").mkdir()
+    if linger:
+        (tmp_path / "alice").touch()
+    reporter = MemoryReporter()
+    preflight.note_logout(reporter, systemd=tmp_path / "systemd", linger=tmp_path)
+    assert bool(reporter.notes) == told

@@ -17,7 +17,6 @@ from magma_remote.model.units import Duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from magma_remote.adapters.memory import MemoryRunner
     from tests.unit.conftest import Lab
 
 
@@ -92,35 +91,32 @@ def test_a_failure_has_the_tail_of_its_log(lab: Lab) -> None:
     assert lab.results[0].tail == ("PROGRAM ABORT: no such option -Q",)
 
 
-@pytest.mark.parametrize("method", ["create", "start", "follow", "wait", "lines", "remove"])
-def test_an_engine_that_refuses_one_trial_fails_that_one(
-    lab: Lab, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refusals = iter([EngineError(f"no {method} today")])
-
-    def refuse() -> None:
-        for refusal in refusals:
-            raise refusal
-
+@pytest.mark.parametrize("method", ["create", "start", "follow", "wait", "lines"])
+def test_an_engine_that_refuses_one_trial_fails_that_one(lab: Lab, method: str) -> None:
     lab.jobs = lab.jobs[:2]
-    lab.scripts[lab.jobs[0]] = Script(at={method: refuse})
-    if method == "remove":  # what the engine would not remove, the next start does
-        monkeypatch.setattr(lab.runner, "remove", _forgiving(lab.runner))
+    lab.scripts[lab.jobs[0]] = Script(at={method: _once(EngineError(f"no {method} today"))})
     lab.run()
     assert lab.reasons() == [Reason.ENGINE, None]
     assert f"no {method} today" in lab.results[0].message
 
 
-def _forgiving(runner: MemoryRunner) -> Callable[[str], None]:
-    remove = runner.remove
+def test_a_container_that_cannot_be_removed_costs_no_result(lab: Lab) -> None:
+    lab.scripts[lab.jobs[0]] = Script(at={"remove": _once(EngineError("no removal today"))})
+    lab.run_unchecked()
+    assert lab.reasons() == [None] * 3
+    assert any("no removal today" in warning for warning in lab.results[0].warnings)
+    assert lab.workdir.entry(lab.jobs[0]).is_dir()
+    lab.run()  # the next start removes it
 
-    def act(container: str) -> None:
-        try:
-            remove(container)
-        finally:
-            runner.containers.pop(container, None)
 
-    return act
+def _once(error: BaseException) -> Callable[[], None]:
+    errors = iter([error])
+
+    def refuse() -> None:
+        for one in errors:
+            raise one
+
+    return refuse
 
 
 def test_an_image_that_does_not_build_fails_only_its_trials(lab: Lab) -> None:
@@ -165,13 +161,17 @@ def test_trials_start_in_their_order(lab: Lab) -> None:
     assert [one for one, _ in lab.reporter.starts] == list(lab.jobs)
 
 
-def test_an_unexpected_error_ends_every_container(lab: Lab) -> None:
-    def explode() -> None:
-        raise RuntimeError("a defect of ours")
+def test_an_unexpected_error_costs_its_own_trial_alone(lab: Lab) -> None:
+    lab.scripts[lab.jobs[1]] = Script(at={"wait": _once(RuntimeError("a defect of ours"))})
+    lab.run()
+    assert lab.reasons() == [None, Reason.INTERNAL, None]
+    assert "a defect of ours" in lab.results[1].message
 
+
+def test_what_no_trial_can_cause_ends_every_container(lab: Lab) -> None:
     lab.script = Script(hangs=Hang.FUZZING)
-    lab.scripts[lab.jobs[1]] = Script(at={"wait": explode})
-    with pytest.raises(RuntimeError, match="a defect of ours"):
+    lab.scripts[lab.jobs[1]] = Script(at={"wait": _once(SystemExit(3))})
+    with pytest.raises(SystemExit):
         lab.run()
     lab.assert_nothing_is_left()
     assert not list(lab.entries())

@@ -200,4 +200,5 @@ def test_the_environment_is_magmas() -> None:
 
 
 def test_labels_name_the_owner(tmp_path: Path) -> None:
-    assert set(labels(JOB, workdir=tmp_path, campaign_id="c0ffee").values()) == {str(tmp_path), "c0ffee", str(JOB)}
+    found = labels(JOB, workdir=tmp_path, campaign_id="c0ffee", cpus=(3, 67))
+    assert set(found.values()) == {str(tmp_path), "c0ffee", str(JOB), "3,67"}
