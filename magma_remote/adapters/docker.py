@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -15,10 +13,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from docker.utils import kwargs_from_env, parse_repository_tag
 
-from magma_remote.errors import BuildError, EngineError
+from magma_remote.adapters.docker_answers import built_image, log_line
+from magma_remote.errors import EngineError
 from magma_remote.model.container import SHARED
 from magma_remote.model.image import DIGEST_LABEL
-from magma_remote.model.plain import plain
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -131,7 +129,7 @@ class DockerRunner:
                 forcerm=True,
                 decode=True,
             )
-        image = _follow_build(_guarded(answers, doing), recipe, on_line)
+        image = built_image(_guarded(answers, doing), recipe, on_line)
         with _engine(doing):
             self._api.tag(image, recipe.name, "latest")
         return image
@@ -178,7 +176,7 @@ class DockerRunner:
         with _engine("for a container's output"):
             stream = self._api.logs(container, stream=True, follow=follow, timestamps=True)
             try:
-                yield (_log_line(frame) for frame in stream)
+                yield (log_line(frame) for frame in stream)
             finally:
                 stream.close()
 
@@ -235,29 +233,3 @@ def _guarded(answers: Iterator[dict[str, Any]], doing: str) -> Iterator[dict[str
             except StopIteration:
                 return
         yield answer
-
-
-def _follow_build(answers: Iterator[dict[str, Any]], recipe: Recipe, on_line: Callable[[str], None]) -> str:
-    tail: list[str] = []
-    image = ""
-    for answer in answers:
-        text = str(answer.get("stream") or answer.get("status") or answer.get("error") or "")
-        for line in filter(None, map(plain, text.splitlines())):  # the engine colours what goes to standard error
-            on_line(line)
-            tail = [*tail[-19:], line]
-        image = (answer.get("aux") or {}).get("ID", image)
-        if "error" in answer:
-            raise BuildError(f"the image {recipe.name} did not build: {answer['error']}", log_tail=tuple(tail))
-    if not image:
-        raise BuildError(f"the build of {recipe.name} ended without an image", log_tail=tuple(tail))
-    return image
-
-
-def _log_line(frame: bytes) -> LogLine:
-    """Read a frame `2026-01-31T12:00:00.123456789Z text`; strptime knows no nanoseconds."""
-    stamp, _, text = frame.decode(errors="replace").partition(" ")
-    match = re.fullmatch(r"(.+T[0-9:]+)(?:\.([0-9]+))?Z", stamp)
-    if not match:
-        raise EngineError(f"Docker Engine stamped a line of output as {stamp!r}")
-    whole = datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
-    return LogLine(at=whole.timestamp() + float(f"0.{match[2] or 0}"), text=text)

@@ -14,8 +14,8 @@ from magma_remote.adapters import claims
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
 from magma_remote.cli.lasting import lasting
+from magma_remote.cli.live import reporter_for
 from magma_remote.cli.loading import load
-from magma_remote.cli.progress import reporter_for
 from magma_remote.cli.results_table import print_summary
 from magma_remote.errors import UsageError
 from magma_remote.model.cpus import layout_for

@@ -10,7 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from magma_remote.cli.progress import LiveReporter, PlainReporter, reporter_for, trial_label
+from magma_remote.cli.live import LiveReporter, reporter_for
+from magma_remote.cli.progress import PlainReporter, trial_label
 from magma_remote.model.canaries import Bugs
 from magma_remote.model.image import Recipe
 from magma_remote.model.jobs import Job
