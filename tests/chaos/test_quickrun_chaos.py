@@ -89,14 +89,14 @@ def assert_told(ended: Ended, workdir: Path, trials: list[str]) -> None:
 
 def finish(lab: Lab, campaign: Path, there: list[str], trials: list[str]) -> None:
     """The same command again: what is there is kept, the rest runs, nothing of the first run is left."""
-    launched = {trial: record(lab.workdir(), trial.replace("/", "_"))["launched_at"] for trial in there}
+    launched = {trial: record(lab.workdir(), trial.replace("/", ","))["launched_at"] for trial in there}
     ended = lab.run(campaign)
     assert ended.code == 0, ended.output
     assert entries(lab.workdir()) == trials
     assert_whole(lab.workdir())
     assert ended.output.count("Started ") == len(trials) - len(there) - ended.output.count("Archived ")
     for trial, before in launched.items():
-        assert record(lab.workdir(), trial.replace("/", "_"))["launched_at"] == before
+        assert record(lab.workdir(), trial.replace("/", ","))["launched_at"] == before
     assert not lab.containers()
     assert not cache(lab.workdir()).exists()
     assert not list((lab.workdir() / "staging").iterdir())
