@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import warnings
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 BASE_IMAGE = "debian:bookworm"
 CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def pytest_configure() -> None:
+    """Hear SIGINT as on a terminal: a shell starts background jobs with it ignored, and tests send it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def missing(what: str) -> NoReturn:
