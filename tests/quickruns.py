@@ -226,7 +226,7 @@ def entries(workdir: Path) -> list[str]:
 
 
 def record(workdir: Path, trial: str) -> dict[str, Any]:
-    """The facts of a trial, named `F_T_P_RUN`."""
+    """The facts of a trial, named `F,T,P,RUN`."""
     value: dict[str, Any] = json.loads((workdir / "trials" / f"{trial}.json").read_text())
     return value
 

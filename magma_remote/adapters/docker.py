@@ -71,7 +71,7 @@ class DockerRunner:
 
     def check(self) -> None:
         """See `Runner.check`."""
-        with _engine("what it is"):
+        with _engine("a look at it"):
             facts = self._api.info()
         options = " ".join(facts.get("SecurityOptions") or ())
         if "name=rootless" in options or "name=userns" in options:

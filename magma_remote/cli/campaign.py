@@ -9,7 +9,7 @@ import click
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.adapters.text_file import read_text
-from magma_remote.cli.loading import load
+from magma_remote.cli.loading import MAGMA, load
 from magma_remote.cli.overview import overview
 from magma_remote.errors import ConfigError, UsageError
 from magma_remote.model.campaign_file import read_campaign
@@ -18,12 +18,6 @@ from magma_remote.model.document import show
 from magma_remote.model.names import is_one_line
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
-MAGMA = click.option(
-    "--magma",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Magma tree to use instead of the file's MAGMA.",
-)
 
 
 @click.command(short_help="Check a campaign file and say what it would run.")
@@ -78,7 +72,7 @@ def import_captainrc(file: Path, magma: Path | None, output: Path | None) -> Non
     """Turn FILE, a captainrc of Magma's captain, into a campaign file with its comments.
 
     The file is read as Bash but never executed. What a campaign file cannot carry stays as a comment
-    and is reported on standard error.
+    and is reported on standard error, as is what the result still lacks; the exit code is 0 then too.
 
     \b
     Examples:
@@ -97,7 +91,7 @@ def import_captainrc(file: Path, magma: Path | None, output: Path | None) -> Non
     for warning in imported.warnings:
         click.echo(f"{file}:{warning}", err=True)
     try:
-        read_campaign(parse_hjson(imported.text.encode()), tree=tree, source=str(output or "campaign.hjson"))
+        read_campaign(parse_hjson(imported.text.encode()), tree=tree, source=str(output or "standard output"))
     except ConfigError as error:
         click.echo(f"The campaign file needs a look before it runs:\n{error}", err=True)
 
@@ -106,10 +100,13 @@ def _write(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
+    if not output.name:
+        raise UsageError(f"-o {str(output)!r} names no file")
     try:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
         raise UsageError(f"{output} exists: remove it or name another file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(f"{output} cannot be written: {error}") from error
+        said = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{output} cannot be written: {said}") from error

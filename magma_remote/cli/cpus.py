@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from magma_remote.adapters.machine import this_machine
-from magma_remote.cli.loading import load
+from magma_remote.cli.loading import MAGMA, load
 from magma_remote.errors import UsageError
 from magma_remote.model.campaign import WorkerMode
 from magma_remote.model.cpus import check_demands, cpu_list, cpu_sets
@@ -110,12 +110,7 @@ def _pool(_context: click.Context, _option: click.Parameter, text: str | None) -
     help="Read another machine's saved `lscpu -bp`, `-` for standard input.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all there is to say.")
-@click.option(
-    "--magma",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Magma tree to use instead of the file's MAGMA.",
-)
+@MAGMA
 def cpus(
     *,
     file: Path | None,
@@ -134,11 +129,16 @@ def cpus(
 
     \b
     Examples:
-      magma-remote cpus                                      every CPU of this machine
-      magma-remote cpus campaign.hjson                       what a campaign file asks for
-      magma-remote cpus --mode physical --workers 8          whole cores, at least 8 logical CPUs
-      magma-remote cpus --pool 1,3,5,7 --campaign-workers 2  two sets: 1,3 and 5,7
-      ssh host lscpu -bp | magma-remote cpus --lscpu -       another machine's
+      every CPU of this machine:
+        magma-remote cpus
+      what a campaign file asks for:
+        magma-remote cpus campaign.hjson
+      whole cores, at least 8 logical CPUs:
+        magma-remote cpus --mode physical --workers 8
+      two sets, 1,3 and 5,7:
+        magma-remote cpus --pool 1,3,5,7 --campaign-workers 2
+      another machine's:
+        ssh host lscpu -bp | magma-remote cpus --lscpu -
     """  # noqa: D301 - click's mark for lines that it may not wrap
     wanted = _Wanted(
         mode=WorkerMode(mode) if mode else None,

@@ -61,7 +61,7 @@ class LiveReporter(LineReporter):
     def note(self, text: str) -> None:
         """See `Reporter.note`."""
         style = "red" if text.startswith("FAILED") else ""
-        self._console.print(Text(f"{time.strftime('%H:%M:%S')} {text}", style=style), soft_wrap=True)
+        self._console.print(Text(f"{time.strftime('%H:%M:%S')} {text}", style=style))
 
     def building(self, recipe: Recipe, number: int, count: int) -> None:
         """See `Reporter.building`."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from magma_remote.adapters.hjson_file import read_hjson
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.errors import Problem, UsageError
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
     from magma_remote.model.document import Table
     from magma_remote.model.jobs import Job
     from magma_remote.model.tree import MagmaTree
+
+
+MAGMA = click.option(
+    "--magma",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Magma tree to use instead of the file's MAGMA.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from typing import NoReturn
 
 import click
 
@@ -57,3 +60,12 @@ def main() -> None:
         prefix = "" if isinstance(error, ConfigError) else "magma-remote: "
         click.echo(f"{prefix}{error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        _end_unheard(error)
+
+
+def _end_unheard(error: OSError) -> NoReturn:
+    """Standard output is full or gone; Python's own flush at the end would only say so once more."""
+    with suppress(OSError):
+        click.echo(f"magma-remote: {error.filename or 'standard output'}: {error.strerror or error}", err=True)
+    os._exit(MagmaRemoteError.exit_code)

@@ -36,7 +36,7 @@ class _Count:
         self.bugs = Bugs()
 
     def plan(self, trials: int) -> None:
-        self.trials = trials
+        self.trials = self.done + trials
 
     def end(self, result: Result) -> None:
         self.done += 1
@@ -58,12 +58,12 @@ class _Count:
 
 def _planned(trials: int, kept: int, slots: int, seconds: float) -> str:
     there = f" ({kept} more are there already)" if kept else ""
-    at_once = f"{slots} at once" if slots > 1 else "one after another"
-    return (
-        f"{trials} trials to run{there}, {at_once}: about {human_seconds(seconds)}"
-        if trials
-        else (f"No trial left to run{there}")
-    )
+    if not trials:
+        return f"No trial left to run{there}"
+    if trials == 1:
+        return f"1 trial to run{there}: about {human_seconds(seconds)}"
+    at_once = f"{min(slots, trials)} at once" if slots > 1 else "one after another"
+    return f"{trials} trials to run{there}, {at_once}: about {human_seconds(seconds)}"
 
 
 def _ended(result: Result) -> str:

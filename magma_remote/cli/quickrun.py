@@ -15,7 +15,7 @@ from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
 from magma_remote.cli.lasting import lasting
 from magma_remote.cli.live import reporter_for
-from magma_remote.cli.loading import load
+from magma_remote.cli.loading import MAGMA, load
 from magma_remote.cli.results_table import print_summary
 from magma_remote.errors import UsageError
 from magma_remote.model.cpus import layout_for
@@ -27,15 +27,24 @@ from magma_remote.runtime.quickrun import quickrun as run_all
 MAGMAS_USER = 1000  # the uid and gid that Magma's Dockerfile itself falls back to
 
 
+def _named(_context: click.Context, _option: click.Parameter, path: Path) -> Path:
+    """Refuse an empty text: an unset variable of a shell would mean the current folder."""
+    if not path.name and path == Path():
+        raise click.BadParameter("is empty or the current folder; name one of its own, such as results")
+    return path
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--workdir",
     required=True,
+    callback=_named,
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
     help="Where results go, in Magma's layout: ar/, log/, poc/. A folder with trials of this campaign is resumed.",
 )
-@click.option("--magma", type=click.Path(path_type=Path), help="The Magma tree; wins over MAGMA in FILE.")
+@MAGMA
 def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
     """Run the campaign FILE on this machine, without a queue.
 

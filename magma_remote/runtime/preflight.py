@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +58,11 @@ def check_names(jobs: Iterable[Job]) -> None:
 
 def note_logout(reporter: Reporter, *, systemd: Path = SYSTEMD, linger: Path = LINGER) -> None:
     """Tell a user whose files in /dev/shm systemd removes at the last logout (logind's RemoveIPC, on by default)."""
-    if os.getuid() >= _FIRST_USER and systemd.is_dir() and not (linger / getpass.getuser()).exists():
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a number without a name has no session to log out of
+        return
+    if os.getuid() >= _FIRST_USER and systemd.is_dir() and not (linger / user).exists():
         reporter.note(
             "Before you log out while trials run, type `loginctl enable-linger`: systemd may remove their files in "
             "/dev/shm when your last session ends"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 
-_SHARING = (
-    "Trials use every CPU that is free for us, so this process shares one with them, for about a millisecond a look; "
-    "WORKERS one below all gives it one of its own"
-)
+_SHARING = "This process shares a CPU with a trial (it needs little); WORKERS one below all gives it one of its own"
+_ROOM_OR_RIGHTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,8 @@ def _storage_errors() -> Iterator[None]:
         yield
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        raise StorageError(f"{place}{error.strerror or error}; make room or change its rights") from error
+        advice = "make room or change its rights" if error.errno in _ROOM_OR_RIGHTS else "take another --workdir"
+        raise StorageError(f"{place}{error.strerror or error}; {advice}") from error
 
 
 @_storage_errors()
@@ -89,6 +89,8 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
         stay_on(order.layout.cpus)  # idle until the first trial: another run's trials feel nothing of what comes now
         site = _open(order, outside, cache)
         held.callback(cache.close)
+        if not order.campaign.cache_on_disk:
+            preflight.note_logout(outside.reporter)
         results, runnable = _prepare(order, outside, cache)
         if runnable and not keep_off(order.layout.cpus, allowed, outside.guards):
             outside.reporter.note(_SHARING)
@@ -120,8 +122,6 @@ def _refuse(order: Order, outside: Outside, cache: Cache) -> None:
     preflight.check_names(order.jobs)
     check_room(cache, order.campaign, len(order.layout.sets))
     outside.runner.check()
-    if not order.campaign.cache_on_disk:
-        preflight.note_logout(outside.reporter)
 
 
 def _open(order: Order, outside: Outside, cache: Cache) -> Site:

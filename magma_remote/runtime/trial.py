@@ -61,7 +61,7 @@ class Trial:
         self._image = image
         self._cache = Shared(site.cache.trial(job))
         self._contained = Contained(site.runner)
-        self._clock = _clock()
+        self._clock_step = 0.0
 
     @property
     def shared(self) -> Path:
@@ -138,7 +138,9 @@ class Trial:
             with runner.lines(running, follow=True) as lines:
                 if await_launch(lines):
                     self._enter(Phase.FUZZING)
+            clock = _clock()
             self._contained.wait(running)
+            self._clock_step = _clock() - clock  # between the two lines that the trial is judged by, and nowhere else
             stay_on(self.cpus)  # still ours: reading, archiving and extracting are felt by nobody
             self._enter(Phase.ARCHIVING)
             return self._read_output(running)
@@ -175,7 +177,7 @@ class Trial:
                 launched_at=output.launched_at,
                 terminated_at=output.terminated_at,
                 killed=self._contained.killed,
-                clock_step=_clock() - self._clock,
+                clock_step=self._clock_step,
                 monitored=monitor.is_monitored(self.shared),
                 last_stamp=stamps[-1] if stamps else None,
                 cache_full=self._cache.was_full,
@@ -212,7 +214,7 @@ class Trial:
         try:
             with self._contained.container(self._spec(("sleep", "infinity"))) as running:
                 pocs = extract(self._site.runner, running, self.shared, self._site.workdir, self.job)
-        except (EngineError, StoppedError, StorageError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the trial is in ar/ by now: nothing may make it look missing
             return replace(result, warnings=(*result.warnings, f"PoC extraction failed: {error}"))
         return replace(result, pocs=pocs)
 

@@ -143,3 +143,21 @@ def test_help_has_an_example(seed: Path, command: str) -> None:
     done = magma_remote(command, "--help", cwd=seed)
     assert done.returncode == 0
     assert f"magma-remote {command} ca" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["--version", "validate", "jobs"])
+def test_an_output_that_is_full_is_a_message(seed: Path, command: str) -> None:
+    arguments = [command] if command == "--version" else [command, "campaign.hjson", "--magma", str(TREE)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "magma_remote", *arguments],
+            cwd=seed,
+            env=os.environ | {"PYTHONPATH": str(FIXTURES.parents[1])},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["magma-remote: standard output: No space left on device"]

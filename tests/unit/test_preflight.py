@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,7 +187,7 @@ def test_who_logs_out_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, uid: int, systemd: bool, linger: bool, told: bool
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: uid)
-    monkeypatch.setattr(getpass, "getuser", lambda: "alice")
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: SimpleNamespace(pw_name="alice"))
     if systemd:
         (tmp_path / "systemd").mkdir()
     if linger:

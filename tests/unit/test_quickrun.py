@@ -13,6 +13,7 @@ from magma_remote.model.container import WORKDIR_LABEL, ContainerSpec
 from magma_remote.model.jobs import Job
 from magma_remote.model.outcome import Reason
 from magma_remote.model.units import Duration
+from magma_remote.runtime import trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,3 +207,24 @@ def test_shared_is_open_to_the_containers_user(lab: Lab) -> None:
     lab.runner.script = look
     lab.run()
     assert seen == [0o777] * 3
+
+
+@pytest.mark.parametrize("moment", ["create", "start", "follow", "lines", "remove"])
+def test_a_clock_that_is_set_beside_the_fuzzing_changes_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(trial, "_clock", lambda: clock[0])
+    lab.script = Script(at={moment: lambda: clock.__setitem__(0, clock[0] + 3600)})
+    lab.run()
+    assert lab.reasons() == [None] * 3
+    assert not any("clock" in warning for result in lab.results for warning in result.warnings)
+
+
+def test_a_clock_that_is_set_while_fuzzing_is_taken_off(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(trial, "_clock", lambda: clock[0])
+    lab.jobs = lab.jobs[:1]
+    lab.script = Script(at={"wait": lambda: clock.__setitem__(0, clock[0] + 3600)})
+    lab.run()
+    assert lab.reasons() == [Reason.ENDED_EARLY]

@@ -63,7 +63,7 @@ microseconds()
 # read, which leaves no sleep behind when the loop is killed.
 watch_canaries()
 {
-    local stamp="$1" start="$2" idle due
+    local stamp="$1" start="$2" idle due left
     exec {idle}<> <(:)
     due="$start"
     while true; do
