@@ -120,8 +120,10 @@ def test_an_image_made_from_one_of_ours_is_not_ours(
     runner: DockerRunner, docker_engine: DockerClient, base_image: str
 ) -> None:
     labels = "".join(f"LABEL {name}={value}\n" for name, value in RECIPE.labels.items())
-    made = docker_engine.images.build(fileobj=BytesIO(f"FROM {base_image}\n{labels}".encode()), tag=RECIPE.tag)[0]
-    derived = docker_engine.images.build(fileobj=BytesIO(f"FROM {RECIPE.tag}\nENV RV=1\n".encode()))[0]
+    made = docker_engine.images.build(
+        fileobj=BytesIO(f"FROM {base_image}\n{labels}".encode()), tag=RECIPE.tag, rm=True
+    )[0]
+    derived = docker_engine.images.build(fileobj=BytesIO(f"FROM {RECIPE.tag}\nENV RV=1\n".encode()), rm=True)[0]
     try:
         assert runner.find(RECIPE) == made.id
         assert derived.labels == made.labels
