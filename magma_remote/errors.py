@@ -73,6 +73,10 @@ class EngineError(MagmaRemoteError):
     """Docker Engine is not there, refuses, or answered what cannot be used."""
 
 
+class EngineGoneError(EngineError):
+    """Docker Engine did not answer at all; it may be back in a moment."""
+
+
 class BuildError(MagmaRemoteError):
     """An image did not build. `log_tail` holds the last lines of the build."""
 

@@ -14,7 +14,7 @@ from docker.types import LogConfig, Mount
 from docker.utils import kwargs_from_env, parse_repository_tag
 
 from magma_remote.adapters.docker_answers import built_image, log_line
-from magma_remote.errors import EngineError
+from magma_remote.errors import EngineError, EngineGoneError
 from magma_remote.model.container import SHARED
 from magma_remote.model.image import DIGEST_LABEL
 from magma_remote.ports import LogLine, Owned
@@ -41,7 +41,7 @@ def _engine(doing: str) -> Iterator[None]:
     except APIError as error:
         raise EngineError(f"Docker Engine refused {doing}: {error.explanation or error}") from error
     except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise EngineError(f"Docker Engine did not answer {doing}: {error}; {_HINT}") from error
+        raise EngineGoneError(f"Docker Engine did not answer {doing}: {error}; {_HINT}") from error
 
 
 class DockerRunner:

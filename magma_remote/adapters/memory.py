@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from magma_remote.adapters.memory_container import Container, Script
-from magma_remote.errors import BuildError, BusyError, EngineError, StorageError
+from magma_remote.errors import BuildError, BusyError, EngineError, EngineGoneError, StorageError
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class MemoryRunner:
     def check(self) -> None:
         """See `Runner.check`."""
         if self.gone:
-            raise EngineError("the engine is gone")
+            raise EngineGoneError("the engine is gone")
 
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""

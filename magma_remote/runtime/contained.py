@@ -56,7 +56,7 @@ class Contained:
 
     def wait(self, container: str) -> None:
         """Return when it has ended; an engine that is gone for a moment, to be restarted, does not end the wait."""
-        patiently(self._runner, lambda: self._runner.wait(container))
+        patiently(lambda: self._runner.wait(container))
 
     def kill(self, why: Kill) -> None:
         """End the container; the first reason stays, but for a stop, which stands above all."""
@@ -69,8 +69,6 @@ class Contained:
 
     def _remove(self, container: str) -> None:
         try:
-            patiently(
-                self._runner, lambda: self._runner.remove(container), seconds=_STOP_SECONDS if self.stopped else None
-            )
+            patiently(lambda: self._runner.remove(container), seconds=_STOP_SECONDS if self.stopped else None)
         except EngineError as error:
             self.problems.append(f"container {container[:12]} is left to the next start: {error}")

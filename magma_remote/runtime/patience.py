@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from magma_remote.errors import EngineError
+from magma_remote.errors import EngineGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from magma_remote.ports import Runner
-
 ENGINE_SECONDS = 60.0
 _LOOK = 0.5
 
+T = TypeVar("T")
 
-def patiently(runner: Runner, act: Callable[[], None], *, seconds: float | None = None) -> None:
-    """Do it again once the engine answers again; EngineError where it fails while the engine is there."""
+
+def patiently(act: Callable[[], T], *, seconds: float | None = None) -> T:
+    """Do it again and again while the engine is gone; EngineGoneError where it stays away, else what `act` does."""
     until = time.monotonic() + (ENGINE_SECONDS if seconds is None else seconds)
     while True:
         try:
             return act()
-        except EngineError:
-            if not _comes_back(runner, until):
+        except EngineGoneError:
+            if time.monotonic() >= until:
                 raise
-
-
-def _comes_back(runner: Runner, until: float) -> bool:
-    """Whether it was gone and answers again before `until`."""
-    gone = False
-    while time.monotonic() < until:
-        try:
-            runner.check()
-        except EngineError:
-            gone = True
             time.sleep(_LOOK)
-        else:
-            return gone
-    return False

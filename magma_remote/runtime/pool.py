@@ -140,7 +140,7 @@ class Pool:
 
     def _engine_is_gone(self) -> str:
         try:
-            patiently(self._site.runner, self._site.runner.check)
+            patiently(self._site.runner.check)
         except EngineError as error:
             return str(error)
         return ""

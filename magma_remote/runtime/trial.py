@@ -18,6 +18,7 @@ from magma_remote.runtime.contained import Contained
 from magma_remote.runtime.extract import extract
 from magma_remote.runtime.housekeeping import stay_on
 from magma_remote.runtime.output import Output, await_launch, save_output
+from magma_remote.runtime.patience import patiently
 from magma_remote.runtime.state import write_json
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Trial:
             self._clock_step = _clock() - clock  # between the two lines that the trial is judged by, and nowhere else
             stay_on(self.cpus)  # still ours: reading, archiving and extracting are felt by nobody
             self._enter(Phase.ARCHIVING)
-            return self._read_output(running)
+            return patiently(lambda: self._read_output(running))
 
     def _read_output(self, running: str) -> Output:
         """The SDK takes a connection that breaks for the end: a log without its last line is read again."""
