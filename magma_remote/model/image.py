@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DOCKERFILE = PurePosixPath("docker/Dockerfile")
 _LABEL = "magma-remote"
+_WAY = "2"  # raised when we build or label in another way: images of an older one are not found
 DIGEST_LABEL = f"{_LABEL}.digest"
 
 
@@ -27,13 +28,14 @@ DIGEST_LABEL = f"{_LABEL}.digest"
 class Recipe:
     """How to build the image of one (fuzzer, target): arguments as `docker build` gets them.
 
-    `base_images` are the ids of the images that the Dockerfile starts FROM: a new base is a new image.
+    `campaign_id` is whose run builds it, for people: any campaign with the same digest uses it.
     """
 
     fuzzer: str
     target: str
     build_args: Mapping[str, str]
     digest: str
+    campaign_id: str = ""
 
     @property
     def name(self) -> str:
@@ -52,6 +54,7 @@ class Recipe:
             DIGEST_LABEL: self.digest,
             f"{_LABEL}.fuzzer": self.fuzzer,
             f"{_LABEL}.target": self.target,
+            f"{_LABEL}.campaign": self.campaign_id,
         }
 
 
@@ -85,7 +88,8 @@ def build_args(campaign: Campaign, fuzzer: str, target: str, *, uid: int, gid: i
 def digest(build_args: Mapping[str, str], base_images: Iterable[str], entries: Iterable[Entry]) -> str:
     """SHA-256 (hex) of everything that goes into an image; the order of the inputs does not matter."""
     state = hashlib.sha256()
-    rows = [("arg", key, value) for key, value in sorted(build_args.items())]
+    rows = [("how", _WAY, "")]
+    rows += [("arg", key, value) for key, value in sorted(build_args.items())]
     rows += [("base", base, "") for base in sorted(base_images)]
     rows += [(entry.kind, entry.path, entry.content) for entry in sorted(entries)]
     for part in (part.encode(errors="surrogateescape") for row in rows for part in row):  # names may be no text

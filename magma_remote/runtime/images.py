@@ -50,6 +50,7 @@ class Images:
         guards: Guards,
         reporter: Reporter,
         campaign: Campaign,
+        campaign_id: str,
         root: Path,
         owner: Owner,
         workdir: Workdir,
@@ -60,6 +61,7 @@ class Images:
         self._guards = guards
         self._reporter = reporter
         self._campaign = campaign
+        self._campaign_id = campaign_id
         self._root = root
         self._owner = owner
         self._workdir = workdir
@@ -74,7 +76,7 @@ class Images:
         sources = self._sources(args)
         bases = [self._base(name) for name in sources.base_images]
         digest = image.digest(args, bases, self._context.entries(sources.paths))
-        return image.Recipe(fuzzer=fuzzer, target=target, build_args=args, digest=digest)
+        return image.Recipe(fuzzer=fuzzer, target=target, build_args=args, digest=digest, campaign_id=self._campaign_id)
 
     def ensure(self, recipe: Recipe) -> Image:
         """Find or build it. BuildError after the last attempt, with the log's path in its message."""

@@ -91,7 +91,7 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
         held.callback(cache.close)
         if not order.campaign.cache_on_disk:
             preflight.note_logout(outside.reporter)
-        results, runnable = _prepare(order, outside, cache)
+        results, runnable = _prepare(order, outside, site)
         if runnable and not keep_off(order.layout.cpus, allowed, outside.guards):
             outside.reporter.note(_SHARING)
         pool = Pool(site, order.layout, outside.reporter, kept=sum(result.complete for result in results.values()))
@@ -100,10 +100,10 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
     return tuple(results[job] for job in order.jobs)
 
 
-def _prepare(order: Order, outside: Outside, cache: Cache) -> tuple[dict[Job, Result], dict[Job, Image]]:
+def _prepare(order: Order, outside: Outside, site: Site) -> tuple[dict[Job, Result], dict[Job, Image]]:
     """What is settled already, and the image of each job that is still to run."""
-    stuck = _archive_kept(order, cache, outside.reporter)
-    images = _images(order, outside)
+    stuck = _archive_kept(order, site.cache, outside.reporter)
+    images = _images(order, outside, site)
     recipes = {(job.fuzzer, job.target): images.recipe(job.fuzzer, job.target) for job in order.jobs}
     done = {job: state.earlier(order.workdir, job) for job in state.done(order.workdir, order.jobs)}
     _refuse_stale(done.values(), {pair: recipe.digest for pair, recipe in recipes.items()})
@@ -160,12 +160,13 @@ def _note_unextracted(order: Order, earlier: Iterable[Result], reporter: Reporte
         reporter.note(f"{count} trials that are there already were archived without their PoCs being extracted")
 
 
-def _images(order: Order, outside: Outside) -> Images:
+def _images(order: Order, outside: Outside, site: Site) -> Images:
     return Images(
         runner=outside.runner,
         guards=outside.guards,
         reporter=outside.reporter,
         campaign=order.campaign,
+        campaign_id=site.campaign_id,
         root=order.root,
         owner=order.owner,
         workdir=order.workdir,

@@ -81,4 +81,5 @@ def test_image_carries_its_digest_and_names(lab: Lab) -> None:
     facts = record(lab.workdir(), "steady,toy,letters,0")
     image = lab.engine.images.get(facts["image"])
     assert image.labels[DIGEST_LABEL] == facts["digest"]
+    assert re.fullmatch("[0-9a-f]{12}", image.labels["magma-remote.campaign"])
     assert f"magma/steady/toy:{facts['digest'][:16]}" in image.tags

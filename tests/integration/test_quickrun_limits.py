@@ -48,6 +48,7 @@ def run_one(lab: Lab, fuzzargs: str, **limits: float) -> Result:
         guards=claims,
         reporter=reporter,
         campaign=loaded.campaign,
+        campaign_id="test",
         root=loaded.root,
         owner=_owner(),
         workdir=workdir,

@@ -40,6 +40,7 @@ class Bench:
             campaign=Campaign(
                 repeat=1, fuzzers=("afl",), targets=("libpng",), timeout=Duration.parse("1m"), **settings
             ),
+            campaign_id="c0ffee",
             root=self.tree,
             owner=Owner(uid=uid, gid=1000),
             workdir=self.workdir,
