@@ -23,6 +23,7 @@ from magma_remote.model.layout import Workdir
 from magma_remote.runtime.images import Owner
 from magma_remote.runtime.quickrun import Order, Outside
 from magma_remote.runtime.quickrun import quickrun as run_all
+from magma_remote.runtime.signals import ignore, outlast
 
 MAGMAS_USER = 1000  # the uid and gid that Magma's Dockerfile itself falls back to
 
@@ -69,11 +70,13 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         worker_ip=_worker_ip(),
     )
     output = lasting(sys.stdout)
+    outlast()
     with reporter_for(output, timeout=loaded.campaign.timeout.seconds) as reporter:
         for note in loaded.notes:
             reporter.note(note)
         results = run_all(order, Outside(runner=DockerRunner(), guards=claims, reporter=reporter))
     print_summary(results, order.workdir, output)
+    ignore()
     sys.exit(0 if all(result.complete for result in results) else 1)
 
 

@@ -78,9 +78,9 @@ def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
     MagmaRemoteError where it is refused before any trial starts; StoppedError on a signal until then.
     """
     cache = Cache.of(order.campaign, order.workdir)
-    _refuse(order, outside, cache)
     with ExitStack() as listening, ExitStack() as held:
         listening.enter_context(on_stop(raise_stopped))
+        _refuse(order, outside, cache)
         order.workdir.root.mkdir(parents=True, exist_ok=True)
         held.enter_context(outside.guards.workdir_lock(order.workdir.root))
         held.enter_context(outside.guards.cpu_claims(order.layout.cpus, owner=str(order.workdir.root)))

@@ -25,13 +25,28 @@ def on_stop(act: Callable[[str], None]) -> Iterator[None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         act(signal.Signals(number).name)
 
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handle) for number in heard}
+    before = {number: signal.signal(number, handle) for number in _heard()}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def outlast() -> None:
+    """From now on a signal outside of `on_stop` does nothing: one that comes late must not break a run's last words."""
+    for number in _heard():
+        signal.signal(number, lambda _number, _frame: None)
+
+
+def ignore() -> None:
+    """For the very end: Python gives its own handlers up before the process is gone, and an ignored signal it keeps."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _heard() -> list[signal.Signals]:
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def raise_stopped(name: str) -> None:
