@@ -15,7 +15,7 @@ from docker.utils import kwargs_from_env, parse_repository_tag
 
 from magma_remote.adapters.docker_answers import built_image, log_line
 from magma_remote.errors import EngineError, EngineGoneError
-from magma_remote.model.container import SHARED
+from magma_remote.model.container import SHARED, listed
 from magma_remote.model.image import DIGEST_LABEL
 from magma_remote.ports import LogLine, Owned
 
@@ -124,7 +124,7 @@ class DockerRunner:
                 tag=recipe.tag,
                 buildargs=dict(recipe.build_args),
                 labels=recipe.labels,
-                container_limits={"cpusetcpus": ",".join(map(str, cpus))},
+                container_limits={"cpusetcpus": listed(cpus)},
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -139,7 +139,7 @@ class DockerRunner:
         with _engine("to create a container"):
             host = self._api.create_host_config(
                 mounts=[Mount(SHARED, str(spec.shared), type="bind")],
-                cpuset_cpus=",".join(map(str, spec.cpus)),
+                cpuset_cpus=listed(spec.cpus),
                 network_mode="none",
                 cap_add=["SYS_PTRACE"],
                 security_opt=["seccomp=unconfined"],

@@ -39,7 +39,7 @@ def labels(job: Job, *, workdir: Path, campaign_id: str, cpus: CpuSet) -> dict[s
         WORKDIR_LABEL: str(workdir),
         CAMPAIGN_LABEL: campaign_id,
         JOB_LABEL: str(job),
-        CPUS_LABEL: _listed(cpus),
+        CPUS_LABEL: listed(cpus),
     }
 
 
@@ -52,11 +52,11 @@ def environment(job: Job, campaign: Campaign, cpus: CpuSet) -> Mapping[str, str]
             "FUZZARGS": job.fuzzargs,
             "POLL": str(campaign.poll),
             "TIMEOUT": campaign.timeout.text,
-            "AFFINITY": _listed(cpus),
+            "AFFINITY": listed(cpus),
         },
     )
 
 
-def _listed(cpus: CpuSet) -> str:
+def listed(cpus: CpuSet) -> str:
     """`0,64`, as Docker and Magma's AFFINITY take it."""
     return ",".join(map(str, cpus))

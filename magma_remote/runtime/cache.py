@@ -34,21 +34,23 @@ _ON_DISK = "or set CACHE_ON_DISK: true in the campaign file"
 class Cache:
     """The cache of one WORKDIR."""
 
-    def __init__(self, root: Path, workdir: Path) -> None:
+    def __init__(self, root: Path, workdir: Path, *, on_disk: bool = False) -> None:
         self.root = root
         self._workdir = workdir
+        self._on_disk = on_disk
 
     @classmethod
     def of(cls, campaign: Campaign, workdir: Workdir, *, shm: Path = SHM) -> Cache:
         """On disk under the WORKDIR, or in memory under `shm` in a folder of this user's."""
         if campaign.cache_on_disk:
-            return cls(workdir.disk_cache, workdir.root)
+            return cls(workdir.disk_cache, workdir.root, on_disk=True)
         name = hashlib.sha256(os.fsencode(workdir.root)).hexdigest()[:12]
         return cls(_own(shm) / name, workdir.root)
 
     def open(self) -> None:
         """Make the folder, which says whose it is from its first moment on."""
-        _check_own(self.root.parent)
+        if not self._on_disk:  # on disk it is in the WORKDIR, whoever owns that
+            _check_own(self.root.parent)
         if (self.root / "owner").is_file():
             return
         shutil.rmtree(self.root, ignore_errors=True)

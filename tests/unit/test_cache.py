@@ -204,3 +204,12 @@ def test_shared_that_somebody_removed(tmp_path: Path, *, again: bool) -> None:
         trial.path.mkdir()
     trial.look()
     assert "was removed while the trial ran" in trial.lost
+
+
+def test_a_cache_on_disk_is_made_in_anybodys_workdir(
+    workdir: Workdir, shm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, _ = cache_for(shm, workdir, cache_on_disk=True)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    mine.open()
+    assert (mine.root / "owner").read_text() == str(workdir.root)
