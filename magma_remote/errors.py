@@ -95,3 +95,23 @@ class BusyError(MagmaRemoteError):
 
 class StoppedError(MagmaRemoteError):
     """Whoever waited was told to stop before it got what it waited for."""
+
+
+class QueueError(MagmaRemoteError):
+    """The queue refuses what was asked of it, or is no beanstalkd at all."""
+
+
+class QueueGoneError(QueueError):
+    """The queue's server does not answer; what was reserved through this connection is, or will be, ready again."""
+
+
+class LedgerError(MagmaRemoteError):
+    """The ledger cannot be read or written, or is of another version."""
+
+
+class TransferError(MagmaRemoteError):
+    """A result could not be brought here; another try may succeed, and goes on where this one stopped."""
+
+
+class CorruptError(MagmaRemoteError):
+    """A result is not what its worker's manifest says, or would leave its folder."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import WireError
@@ -40,23 +40,8 @@ class Job:
         """One line of JSON, ASCII only: `{"v": 1, "repeat": 0, "fuzzer": …}`, every field of the job."""
         return json.dumps({"v": WIRE_VERSION, **asdict(self)})
 
-    @classmethod
-    def from_wire(cls, text: str | bytes) -> Job:
-        """Read `to_wire`'s form; WireError for anything else."""
-        try:
-            members = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise WireError(f"a job on the wire is no JSON: {error}") from error
-        version = members.pop("v", None) if isinstance(members, dict) else None
-        if type(version) is not int or version != WIRE_VERSION:
-            raise WireError(f"a job on the wire is not of version {WIRE_VERSION}: update the older host")
-        if set(members) != {field.name for field in fields(cls)}:
-            raise WireError(f"a job on the wire has other fields than a job: {show(', '.join(members))}")
-        job = cls(**members)
-        job._check()
-        return job
-
-    def _check(self) -> None:
+    def check(self) -> None:
+        """WireError where a job that came over the wire could not be one of a campaign."""
         if type(self.repeat) is not int or not 0 <= self.repeat < MOST_JOBS:
             raise WireError(f"a job on the wire has no usable repeat: {show(repr(self.repeat))}")
         for name in (self.fuzzer, self.target, self.program):

@@ -26,6 +26,15 @@ class Reason(Enum):
     INTERNAL = "internal"
     ARCHIVE = "archive"
     INTERRUPTED = "interrupted"
+    DISK = "disk"
+    LOST = "lost"
+    CONFIG = "config"
+    SUPERSEDED = "superseded"
+    FETCH = "fetch"
+    CORRUPT = "corrupt"
+    UNABLE = "unable"
+    CANCELLED = "cancelled"
+    DROPPED = "dropped"
 
 
 class Kill(Enum):

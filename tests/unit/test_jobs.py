@@ -3,11 +3,9 @@ from __future__ import annotations
 import json
 from types import MappingProxyType
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magma_remote.errors import MagmaRemoteError, WireError
 from magma_remote.model.campaign import Campaign
 from magma_remote.model.jobs import MOST_JOBS, Job, count_jobs, expand
 from magma_remote.model.names import is_one_line
@@ -46,50 +44,6 @@ def test_wire_form() -> None:
         "args": "-M @@,x tmp.out",
         "fuzzargs": "-x a,b",
     }
-
-
-@given(JOBS)
-def test_wire_round_trip(job: Job) -> None:
-    wire = job.to_wire()
-    assert wire.isascii()
-    assert "\n" not in wire
-    assert Job.from_wire(wire) == Job.from_wire(wire.encode()) == job
-
-
-GOOD = json.loads(JOB.to_wire())
-
-
-@pytest.mark.parametrize(
-    ("wire", "says"),
-    [
-        pytest.param("", "no JSON", id="empty"),
-        pytest.param(b"\xff\xfe", "no JSON", id="bytes"),
-        pytest.param("[" * 100_000, "no JSON", id="deep"),
-        pytest.param("[1]", "version 1", id="list"),
-        pytest.param("null", "version 1", id="null"),
-        pytest.param(json.dumps(GOOD | {"v": 2}), "version 1", id="newer version"),
-        pytest.param(json.dumps({k: v for k, v in GOOD.items() if k != "v"}), "version 1", id="no version"),
-        pytest.param(json.dumps(GOOD | {"v": True}), "version 1", id="version true"),
-        pytest.param(json.dumps(GOOD | {"more": 1}), "other fields", id="another field"),
-        pytest.param(json.dumps({k: v for k, v in GOOD.items() if k != "args"}), "other fields", id="a field less"),
-        pytest.param(json.dumps(GOOD | {"repeat": "3"}), "repeat", id="repeat is text"),
-        pytest.param(json.dumps(GOOD | {"repeat": True}), "repeat", id="repeat is true"),
-        pytest.param(json.dumps(GOOD | {"repeat": -1}), "repeat", id="repeat is negative"),
-        pytest.param(json.dumps(GOOD | {"target": "../x"}), "plain name", id="path"),
-        pytest.param(json.dumps(GOOD | {"program": 1}), "plain name", id="program is a number"),
-        pytest.param(json.dumps(GOOD | {"args": "a\nb"}), "one line", id="two lines"),
-        pytest.param(json.dumps(GOOD | {"fuzzargs": None}), "one line", id="null arguments"),
-    ],
-)
-def test_wire_refused(wire: str | bytes, says: str) -> None:
-    with pytest.raises(WireError, match=says):
-        Job.from_wire(wire)
-
-
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists).map(json.dumps) | st.text())
-def test_anything_else_on_the_wire(text: str) -> None:
-    with pytest.raises(MagmaRemoteError):
-        Job.from_wire(text)
 
 
 TREE_NAMES = st.lists(NAMES, min_size=1, max_size=4, unique=True)

@@ -1,0 +1,249 @@
+"""What dispatcher and workers tell each other; each message is one JSON object on one tube."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from . import wire
+from .jobs import Job  # noqa: TC001 - its fields are read from the types
+
+TTR = 120
+"""Seconds without a touch after which a job is another's: short, and never as long as a trial."""
+
+TAIL_LINES = 20
+TAIL_WIDTH = 200  # a character may take 12 bytes
+
+
+class Tube(StrEnum):
+    """The tubes that all share; each worker has one more, see `orders_tube`."""
+
+    BROADCAST = "broadcast"
+    JOBS = "jobs"
+    FEEDBACK = "feedback"
+    GRAVEYARD = "graveyard"
+    EVENTS = "events"
+
+
+def orders_tube(worker: str) -> str:
+    """Where one worker hears what is for it alone."""
+    return f"orders.{worker}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broadcast:
+    """The campaign that workers work for now.
+
+    `text` is the campaign file as it is written, `source` its name; `tree` the digest of all that its images are
+    made from. `open` is False once it has ended. `since` is in seconds since the epoch.
+    """
+
+    config_id: str
+    source: str
+    text: str
+    tree: str
+    since: float
+    dispatcher: str
+    workdir: str
+    open: bool = True
+    ttr: int = TTR
+    max_attempts: int = 3
+
+    def encode(self) -> bytes:
+        """The JSON text; WireError where the campaign file is too large."""
+        return wire.encode("broadcast", self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Broadcast:
+        """WireError for anything else."""
+        return wire.build(cls, wire.members(body, "broadcast"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobMessage:
+    """A job on its way to a worker: `number` is its place in the campaign, `attempt` counts from 1.
+
+    Workers in `avoid` leave it to others for a while.
+    """
+
+    config_id: str
+    number: int
+    attempt: int
+    job: Job
+    avoid: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The canonical text: `config_id,repeat,fuzzer,target,program args,fuzzargs`."""
+        return f"{self.config_id},{self.job}"
+
+    def encode(self) -> bytes:
+        """The JSON text."""
+        return wire.encode("job", self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> JobMessage:
+        """WireError for anything else."""
+        message = wire.build(cls, wire.members(body, "job"))
+        message.job.check()
+        return message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a result waits on its worker: a folder, and how to get there by ssh.
+
+    `token` is what WORKDIRS/worker.json holds: who can read it there is on the worker's machine. Serving a fetch
+    keeps to `cpus` where there are any.
+    """
+
+    folder: str
+    workdirs: str
+    token: str
+    host: str
+    port: int
+    user: str
+    cpus: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """A complete trial that can be fetched. `run` names this one execution of the job, for ever.
+
+    `manifest` is the SHA-256 of the folder's manifest.json.
+    """
+
+    config_id: str
+    number: int
+    run: str
+    attempt: int
+    worker: str
+    place: Place
+    manifest: str
+    started_at: float
+    reached: tuple[str, ...] = ()
+    triggered: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The JSON text."""
+        return wire.encode("feedback", self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Feedback:
+        """WireError for anything else."""
+        return wire.build(cls, wire.members(body, "feedback"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grave:
+    """A job that a worker could not do; `reason` is a `model.outcome.Reason`'s value, `tail` the log's last lines."""
+
+    config_id: str
+    number: int
+    run: str
+    attempt: int
+    worker: str
+    reason: str
+    message: str
+    tail: tuple[str, ...] = ()
+    log: str = ""
+
+    def encode(self) -> bytes:
+        """The JSON text; a long tail is cut."""
+        return wire.encode("grave", self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Grave:
+        """WireError for anything else."""
+        return wire.build(cls, wire.members(body, "grave"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """A run that a worker has in hand: `since` is when its phase began, in seconds since the epoch."""
+
+    run: str
+    number: int
+    attempt: int
+    phase: str
+    since: float
+    started_at: float
+    cpus: tuple[int, ...] = ()
+    triggered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inability:
+    """Jobs of this fuzzer are nothing for the worker, and why."""
+
+    fuzzer: str
+    why: str
+
+
+class WorkerState(StrEnum):
+    """What a worker is about."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    READY = "ready"
+    UNFIT = "unfit"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat:
+    """All that a worker says of itself, each time anew; `config_id` is empty without a campaign.
+
+    `detail` explains `state`. `returned` are runs that it gave back unfinished when it left.
+    """
+
+    config_id: str
+    worker: str
+    name: str
+    host: str
+    state: WorkerState
+    at: float
+    detail: str = ""
+    sets: tuple[tuple[int, ...], ...] = ()
+    housekeeping: tuple[int, ...] = ()
+    runs: tuple[RunStatus, ...] = ()
+    returned: tuple[str, ...] = ()
+    cannot: tuple[Inability, ...] = ()
+    version: str = ""
+
+    def encode(self) -> bytes:
+        """The JSON text."""
+        return wire.encode("heartbeat", self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Heartbeat:
+        """WireError for anything else."""
+        return wire.build(cls, wire.members(body, "heartbeat"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """From the dispatcher to one worker.
+
+    `forget`: these runs' folders are not needed any more. `stop`: end these runs, their jobs are settled elsewhere.
+    `drain`: finish what runs and leave.
+    """
+
+    config_id: str
+    forget: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    drain: bool = False
+
+    def encode(self) -> bytes:
+        """The JSON text."""
+        return wire.encode("orders", self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Orders:
+        """WireError for anything else."""
+        return wire.build(cls, wire.members(body, "orders"))
+
+
+def shortened(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The end of a log, as much of it as a message carries."""
+    return tuple(line[:TAIL_WIDTH] for line in lines[-TAIL_LINES:])

@@ -1,0 +1,33 @@
+"""What the runtime needs of the outside world, a protocol each."""
+
+from __future__ import annotations
+
+from .engine import Guards, LogLine, Owned, Runner
+from .ledger import Ledger
+from .outside import Clock, Crew, Transfer
+from .queue import NORMAL, Delivery, DeliveryStats, Queue, TubeStats
+from .reporter import Reporter, Running
+from .station import Assignment, Kept, Prepared, RunEnded, Station
+
+__all__ = [
+    "NORMAL",
+    "Assignment",
+    "Clock",
+    "Crew",
+    "Delivery",
+    "DeliveryStats",
+    "Guards",
+    "Kept",
+    "Ledger",
+    "LogLine",
+    "Owned",
+    "Prepared",
+    "Queue",
+    "Reporter",
+    "RunEnded",
+    "Runner",
+    "Running",
+    "Station",
+    "Transfer",
+    "TubeStats",
+]

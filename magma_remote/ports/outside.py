@@ -1,0 +1,47 @@
+"""Time, transport of results, and work beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from magma_remote.model.messages import Place
+
+
+class Clock(Protocol):
+    """Time, in seconds."""
+
+    def now(self) -> float:
+        """Since the epoch; may be set by people."""
+
+    def monotonic(self) -> float:
+        """Since some moment; only grows."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Transfer(Protocol):
+    """Brings a result here."""
+
+    def fetch(self, place: Place, destination: Path) -> None:
+        """Copy a worker's folder to `destination`, which may hold part of it from an earlier try.
+
+        Links stay links. TransferError where that fails; what is there by then is kept for the next try.
+        """
+
+
+class Crew(Protocol):
+    """Does slow things beside its owner, a few at a time, in the order in which they came."""
+
+    def submit(self, key: str, task: Callable[[], None]) -> None:
+        """Do it some time; a key is used once until its end was told."""
+
+    def ended(self) -> list[tuple[str, Exception | None]]:
+        """What ended since the last call, with what it raised."""
+
+    def close(self) -> None:
+        """Start nothing more, and wait for what runs."""
