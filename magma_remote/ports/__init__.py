@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .engine import Guards, LogLine, Owned, Runner
 from .ledger import Ledger
-from .outside import Clock, Crew, Transfer
+from .outside import Clock, Crew, Results, Transfer
 from .queue import NORMAL, Delivery, DeliveryStats, Queue, TubeStats
 from .reporter import Reporter, Running
 from .station import Assignment, Kept, Prepared, RunEnded, Station
@@ -24,6 +24,7 @@ __all__ = [
     "Prepared",
     "Queue",
     "Reporter",
+    "Results",
     "RunEnded",
     "Runner",
     "Running",

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from magma_remote.model.entries import RunEntry
+    from magma_remote.model.jobs import Job
     from magma_remote.model.messages import Place
 
 
@@ -45,3 +47,25 @@ class Crew(Protocol):
 
     def close(self) -> None:
         """Start nothing more, and wait for what runs."""
+
+
+class Results(Protocol):
+    """From a worker's folder to the merged WORKDIR; each step may be killed anywhere and done again."""
+
+    def fetch(self, run: RunEntry) -> None:
+        """Bring a reported run's folder into TEMP_RESULTS and verify it against its manifest.
+
+        TransferError where another try may help, CorruptError where the folder is not what the worker said.
+        """
+
+    def merge(self, run: RunEntry, job: Job) -> None:
+        """Enter a fetched result into WORKDIR, or finish entering it; nothing where it is in there.
+
+        StorageError where WORKDIR cannot take it now, CorruptError where it is neither here nor there.
+        """
+
+    def discard(self, run: RunEntry) -> None:
+        """Remove what was fetched of a run that is not the job's result."""
+
+    def finish(self) -> None:
+        """Remove TEMP_RESULTS; StorageError, and nothing removed, while it holds a result that is not merged."""
