@@ -11,11 +11,16 @@ NORMAL = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A message of a tube: `id` is the server's, and starts at 1 again with an emptied server."""
+    """A message of a tube: `id` is the server's, and starts at 1 again with an emptied server.
+
+    `session` is the tube's connection that it came through. With any later one nothing is done to it (False, None):
+    its id may be another message's by then.
+    """
 
     tube: str
     id: int
     body: bytes
+    session: int
 
 
 @dataclass(frozen=True, kw_only=True)
