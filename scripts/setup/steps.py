@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from scripts.setup import base_image, engine, kernel, python_env
+from scripts.setup import base_image, engine, kernel, programs, python_env
 from scripts.setup.shell import SetupError, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +21,7 @@ def steps() -> tuple[tuple[str, Step], ...]:
         ("engine", lambda shell: engine.ensure(shell, ROOT / ".cache")),
         ("image", lambda shell: base_image.ensure(shell, base_image.cache_folder())),
         ("kernel", kernel.ensure),
+        ("queue", programs.ensure),
     )
 
 
