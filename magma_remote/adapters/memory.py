@@ -178,7 +178,7 @@ class MemoryGuards:
             yield
 
     @contextmanager
-    def build_lock(self, owner: str, *, on_wait: Callable[[object], None]) -> Iterator[None]:  # noqa: ARG002
+    def build_lock(self, owner: str, **_: object) -> Iterator[None]:  # noqa: ARG002 - the protocol's signature
         """See `Guards.build_lock`: nobody is ever waited for; `builds` counts."""
         self.builds += 1
         yield

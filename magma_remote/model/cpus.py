@@ -26,7 +26,9 @@ __all__ = [
     "cpu_list",
     "cpu_sets",
     "layout_for",
+    "layout_of",
     "parse_lscpu",
+    "unmet",
 ]
 
 CpuSet = tuple[int, ...]
@@ -159,20 +161,32 @@ def _gather(nodes: Iterable[CpuSet], at_least: int) -> tuple[tuple[CpuSet, ...],
     return tuple(sets), tuple(sorted(group))
 
 
+def unmet(sets: Sequence[CpuSet], demands: Mapping[str, int]) -> dict[str, int]:
+    """Those demands (fuzzer → logical CPUs) that all sets together can never meet."""
+    there = sum(map(len, sets))
+    return {fuzzer: demand for fuzzer, demand in demands.items() if demand > there}
+
+
 def check_demands(sets: Sequence[CpuSet], demands: Mapping[str, int]) -> None:
     """CpuError that names each fuzzer whose demand (logical CPUs) all sets together can never meet."""
-    there = sum(map(len, sets))
-    never = [f"{fuzzer} wants {demand}" for fuzzer, demand in demands.items() if demand > there]
+    never = [f"{fuzzer} wants {demand}" for fuzzer, demand in unmet(sets, demands).items()]
     if never:
         raise CpuError(
             f"FUZZER_CAMPAIGN_WORKERS: {', '.join(never)} logical CPUs for one campaign, but all CPU sets "
-            f"together hold {there}; lower it, or let WORKERS or WORKER_POOL have more CPUs"
+            f"together hold {sum(map(len, sets))}; lower it, or let WORKERS or WORKER_POOL have more CPUs"
         )
 
 
 def layout_for(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
     """Lay out what a campaign file asks for and check every fuzzer's demand; CpuError as above."""
-    layout = cpu_sets(
+    layout = layout_of(campaign, cpus, allowed)
+    check_demands(layout.sets, {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers})
+    return layout
+
+
+def layout_of(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
+    """Lay out what a campaign file asks for, whatever its fuzzers demand; CpuError as above."""
+    return cpu_sets(
         cpus,
         mode=campaign.worker_mode,
         workers=campaign.workers,
@@ -180,5 +194,3 @@ def layout_for(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int
         campaign_workers=campaign.campaign_workers,
         allowed=allowed,
     )
-    check_demands(layout.sets, {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers})
-    return layout

@@ -87,11 +87,23 @@ def build_args(campaign: Campaign, fuzzer: str, target: str, *, uid: int, gid: i
 
 def digest(build_args: Mapping[str, str], base_images: Iterable[str], entries: Iterable[Entry]) -> str:
     """SHA-256 (hex) of everything that goes into an image; the order of the inputs does not matter."""
-    state = hashlib.sha256()
     rows = [("how", _WAY, "")]
     rows += [("arg", key, value) for key, value in sorted(build_args.items())]
     rows += [("base", base, "") for base in sorted(base_images)]
-    rows += [(entry.kind, entry.path, entry.content) for entry in sorted(entries)]
+    return _hashed(rows + _rows(entries))
+
+
+def sources_digest(entries: Iterable[Entry]) -> str:
+    """SHA-256 (hex) of files alone, whoever builds from them; neither their order nor how often they come matters."""
+    return _hashed(_rows(set(entries)))
+
+
+def _rows(entries: Iterable[Entry]) -> list[tuple[str, str, str]]:
+    return [(entry.kind, entry.path, entry.content) for entry in sorted(entries)]
+
+
+def _hashed(rows: Iterable[tuple[str, str, str]]) -> str:
+    state = hashlib.sha256()
     for part in (part.encode(errors="surrogateescape") for row in rows for part in row):  # names may be no text
         state.update(b"%d:%b" % (len(part), part))
     return state.hexdigest()

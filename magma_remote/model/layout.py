@@ -67,6 +67,11 @@ class Workdir:
         """The settings that this WORKDIR's trials ran with."""
         return self.root / "campaign.json"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is there before the first trial."""
+        return (self.ar, self.logs, self.pocs, self.records, self.staging)
+
     def entry(self, job: Job) -> Path:
         """`ar/FUZZER/TARGET/PROGRAM/RUN` of one trial."""
         return self.ar / job.fuzzer / job.target / job.program / str(job.repeat)

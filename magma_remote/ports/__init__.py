@@ -6,12 +6,13 @@ from .engine import Guards, LogLine, Owned, Runner
 from .ledger import Ledger
 from .outside import Clock, Crew, Results, Transfer
 from .queue import NORMAL, Delivery, DeliveryStats, Queue, TubeStats
-from .reporter import Reporter, Running
+from .reporter import BuildReporter, Reporter, Running
 from .station import Assignment, Kept, Prepared, RunEnded, Station
 
 __all__ = [
     "NORMAL",
     "Assignment",
+    "BuildReporter",
     "Clock",
     "Crew",
     "Delivery",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
+    from threading import Event
 
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.cpus import CpuSet
@@ -90,8 +91,13 @@ class Guards(Protocol):
     def cpu_claims(self, cpus: Iterable[int], *, owner: str) -> AbstractContextManager[None]:
         """Keep CPUs for this process; BusyError names who has them."""
 
-    def build_lock(self, owner: str, *, on_wait: Callable[[object], None]) -> AbstractContextManager[None]:
-        """Build one image at a time on this machine; `on_wait` is told the holder."""
+    def build_lock(
+        self, owner: str, *, on_wait: Callable[[object], None], stop: Event | None = None
+    ) -> AbstractContextManager[None]:
+        """Build one image at a time on this machine; `on_wait` is told the holder.
+
+        StoppedError once `stop` is set while this still waits.
+        """
 
     def workdir_lock(self, path: Path) -> AbstractContextManager[None]:
         """Keep a WORKDIR for this process; StorageError names who has it."""

@@ -27,8 +27,8 @@ class Running:
     bugs: Bugs = Bugs()  # noqa: RUF009 - frozen, hence safe to share
 
 
-class Reporter(Protocol):
-    """Tells a person what happens."""
+class BuildReporter(Protocol):
+    """Tells a person what happens before any trial runs."""
 
     def note(self, text: str) -> None:
         """Anything worth a line."""
@@ -41,6 +41,10 @@ class Reporter(Protocol):
 
     def built(self, recipe: Recipe, seconds: float) -> None:
         """An image was built."""
+
+
+class Reporter(BuildReporter, Protocol):
+    """Tells a person what happens."""
 
     def planned(self, *, trials: int, kept: int, slots: int, seconds: float) -> None:
         """What is about to run: `kept` trials are there already, the others take `seconds`."""

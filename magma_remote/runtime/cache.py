@@ -65,9 +65,9 @@ class Cache:
         if not any(self.complete()):
             shutil.rmtree(self.root, ignore_errors=True)
 
-    def trial(self, job: Job) -> Path:
-        """The folder of one trial, which holds `shared`."""
-        return self.root / trial_key(job)
+    def trial(self, job: Job, run: str = "") -> Path:
+        """The folder of one trial, which holds `shared`; named by `run` where there is one."""
+        return self.root / (run or trial_key(job))
 
     def leftovers(self) -> Iterator[Path]:
         """Folders of trials that an earlier run left."""

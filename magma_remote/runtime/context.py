@@ -9,10 +9,11 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
+from magma_remote.model import image
 from magma_remote.model.image import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _NEVER = {".git"}
@@ -24,6 +25,17 @@ class Context:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._known: dict[str, tuple[Entry, ...]] = {}
+
+    def sources(self, args: Mapping[str, str]) -> image.Sources:
+        """What the Dockerfile takes with these build arguments, read anew each time.
+
+        What is packed later is what was digested here, or packing fails.
+        """
+        file = self._root / image.DOCKERFILE
+        try:
+            return image.sources(file.read_text(errors="replace"), args)
+        except OSError as error:
+            raise StorageError(f"{file} cannot be read: {error.strerror}") from error
 
     def entries(self, paths: Iterable[str]) -> tuple[Entry, ...]:
         """All files, links and folders under these paths of the tree, digested."""

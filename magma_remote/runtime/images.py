@@ -6,20 +6,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import BuildError, StorageError
+from magma_remote.errors import BuildError
 from magma_remote.model import image
 from magma_remote.runtime.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
+    from threading import Event
     from typing import TextIO
 
     from magma_remote.model.campaign import Campaign
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.image import Recipe
     from magma_remote.model.layout import Workdir
-    from magma_remote.ports import Guards, Reporter, Runner
+    from magma_remote.ports import BuildReporter, Guards, Runner
 
 ATTEMPTS = 2  # a build downloads: one failure may be the network's
 
@@ -41,14 +41,14 @@ class Owner:
 
 
 class Images:
-    """The images of one campaign on this machine; builds keep to `cpus`."""
+    """The images of one campaign on this machine; builds keep to `cpus`. `stop` ends the wait for a build's turn."""
 
     def __init__(
         self,
         *,
         runner: Runner,
         guards: Guards,
-        reporter: Reporter,
+        reporter: BuildReporter,
         campaign: Campaign,
         campaign_id: str,
         root: Path,
@@ -56,24 +56,26 @@ class Images:
         workdir: Workdir,
         worker_ip: str,
         cpus: CpuSet,
+        context: Context | None = None,
+        stop: Event | None = None,
     ) -> None:
         self._runner = runner
         self._guards = guards
         self._reporter = reporter
         self._campaign = campaign
         self._campaign_id = campaign_id
-        self._root = root
         self._owner = owner
         self._workdir = workdir
         self._worker_ip = worker_ip
         self._cpus = cpus
-        self._context = Context(root)
+        self._context = context or Context(root)
+        self._stop = stop
         self._bases: dict[str, str] = {}
 
     def recipe(self, fuzzer: str, target: str) -> Recipe:
         """What the image of a pair is made from at this moment."""
         args = image.build_args(self._campaign, fuzzer, target, uid=self._owner.uid, gid=self._owner.gid)
-        sources = self._sources(args)
+        sources = self._context.sources(args)
         bases = [self._base(name) for name in sources.base_images]
         digest = image.digest(args, bases, self._context.entries(sources.paths))
         return image.Recipe(fuzzer=fuzzer, target=target, build_args=args, digest=digest, campaign_id=self._campaign_id)
@@ -83,7 +85,7 @@ class Images:
         found = self._runner.find(recipe)
         log = self._workdir.build_log(recipe.fuzzer, recipe.target, self._worker_ip)
         if found is None:
-            with self._guards.build_lock(str(self._workdir.root), on_wait=self._waiting):
+            with self._guards.build_lock(str(self._workdir.root), on_wait=self._waiting, stop=self._stop):
                 found = self._runner.find(recipe) or self._build(recipe, log)
         elif not log.exists():
             log.write_text(f"{recipe.tag} ({found}) was there already, made from the same files: not built again\n")
@@ -94,7 +96,7 @@ class Images:
 
     def _build(self, recipe: Recipe, log: Path) -> str:
         context = self._workdir.staging / "context.tar"
-        self._context.pack(self._sources(recipe.build_args).paths, context)
+        self._context.pack(self._context.sources(recipe.build_args).paths, context)
         try:
             with log.open("w") as file:
                 return self._attempt(recipe, context, file, ATTEMPTS)
@@ -122,14 +124,6 @@ class Images:
             return self._attempt(recipe, context, log, left - 1)
         self._reporter.built(recipe, time.monotonic() - begun)
         return built
-
-    def _sources(self, args: Mapping[str, str]) -> image.Sources:
-        """Read anew each time it is asked: what was packed is what was digested, or packing fails."""
-        file = self._root / image.DOCKERFILE
-        try:
-            return image.sources(file.read_text(errors="replace"), args)
-        except OSError as error:
-            raise StorageError(f"{file} cannot be read: {error.strerror}") from error
 
     def _base(self, name: str) -> str:
         if name not in self._bases:

@@ -8,15 +8,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import EngineError
-from magma_remote.model.canaries import Bugs
 from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Phase, Result
 from magma_remote.model.schedule import makespan
 from magma_remote.ports import Running
-from magma_remote.runtime import monitor
 from magma_remote.runtime.leases import CpuLeases
 from magma_remote.runtime.patience import patiently
 from magma_remote.runtime.trial import Trial
+from magma_remote.runtime.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from magma_remote.runtime.images import Image
     from magma_remote.runtime.leases import Lease
     from magma_remote.runtime.trial import Site
-
-_LOOKS = 200  # how often the monitors are read in one TIMEOUT, at the most: reading costs the trials' CPUs
-_LONGEST_TICK = 10.0
 
 
 class Pool:
@@ -45,12 +41,9 @@ class Pool:
         self._running: dict[Job, Trial] = {}
         self._threads: dict[Job, threading.Thread] = {}
         self._pending: list[Job] = []
-        self._bugs: dict[Job, Bugs] = {}
-        self._looked = 0.0
         self._ends: float | None = None
-        timeout = site.campaign.timeout.seconds
-        self._look_every = max(site.campaign.poll, timeout / _LOOKS)
-        self._tick = min(max(1.0, timeout / _LOOKS), _LONGEST_TICK)
+        self._watch = Watch(site.campaign)
+        self._tick = self._watch.tick
 
     def stop(self, why: str) -> None:
         """End all trials and start no more; safe in a signal handler."""
@@ -154,19 +147,15 @@ class Pool:
         return skipped
 
     def _look(self) -> None:
-        for trial in self._running.values():
-            trial.enforce()
+        self._watch.look(self._running.values())
         now = time.monotonic()
-        if now - self._looked >= self._look_every:
-            self._looked = now
-            self._bugs = {job: monitor.bugs(trial.shared) for job, trial in self._running.items()}
         states = [
             Running(
                 job=job,
                 cpus=trial.cpus,
                 phase=trial.phase,
                 since=now - trial.phase_since,
-                bugs=self._bugs.get(job, Bugs()),
+                bugs=self._watch.bugs(trial),
             )
             for job, trial in self._running.items()
         ]

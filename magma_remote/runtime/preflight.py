@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
-    from magma_remote.ports import Reporter
+    from magma_remote.ports import BuildReporter
 
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 SYSTEMD = Path("/run/systemd/system")
@@ -56,7 +56,7 @@ def check_names(jobs: Iterable[Job]) -> None:
             )
 
 
-def note_logout(reporter: Reporter, *, systemd: Path = SYSTEMD, linger: Path = LINGER) -> None:
+def note_logout(reporter: BuildReporter, *, systemd: Path = SYSTEMD, linger: Path = LINGER) -> None:
     """Tell a user whose files in /dev/shm systemd removes at the last logout (logind's RemoveIPC, on by default)."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,11 @@ from magma_remote.runtime.housekeeping import keep_off, reap, stay_on
 from magma_remote.runtime.images import Images
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.signals import on_stop, raise_stopped
+from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.trial import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from magma_remote.model.campaign import Campaign
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 _SHARING = "This process shares a CPU with a trial (it needs little); WORKERS one below all gives it one of its own"
-_ROOM_OR_RIGHTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +59,7 @@ class Outside:
     reporter: Reporter
 
 
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    """A place that is full or closed to this user is theirs to mend: a message that names it, whoever met it."""
-    try:
-        yield
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        advice = "make room or change its rights" if error.errno in _ROOM_OR_RIGHTS else "take another --workdir"
-        raise StorageError(f"{place}{error.strerror or error}; {advice}") from error
-
-
-@_storage_errors()
+@storage_errors("take another --workdir")
 def quickrun(order: Order, outside: Outside) -> tuple[Result, ...]:
     """Run all jobs that have no result yet; one Result for each job, in their order.
 
@@ -128,7 +116,7 @@ def _open(order: Order, outside: Outside, cache: Cache) -> Site:
     workdir = order.workdir
     campaign_id = state.open_campaign(workdir, order.campaign)
     reap(order.layout.cpus, workdir, cache, runner=outside.runner, guards=outside.guards, reporter=outside.reporter)
-    for folder in (workdir.ar, workdir.logs, workdir.pocs, workdir.records, workdir.staging):
+    for folder in workdir.folders:
         folder.mkdir(exist_ok=True)
     cache.open()
     return Site(campaign=order.campaign, campaign_id=campaign_id, workdir=workdir, cache=cache, runner=outside.runner)

@@ -20,6 +20,7 @@ from magma_remote.runtime.housekeeping import stay_on
 from magma_remote.runtime.output import Output, await_launch, save_output
 from magma_remote.runtime.patience import patiently
 from magma_remote.runtime.state import write_json
+from magma_remote.runtime.storage import is_no_room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,13 +40,19 @@ OVERRUN_SECONDS = 60.0  # a fuzzer may write its state when `timeout` ends it
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What all trials of a run share. `overrun` is how long after TIMEOUT a fuzzer may still end by itself."""
+    """What trials share. `overrun` is how long after TIMEOUT a fuzzer may still end by itself.
+
+    `run` names this one execution where another one of the same job may have its cache beside it. With `keeps` the
+    files of a complete trial that cannot be archived wait in the cache for a later run; else they are given up.
+    """
 
     campaign: Campaign
     campaign_id: str
     workdir: Workdir
     cache: Cache
     runner: Runner
+    run: str = ""
+    keeps: bool = True
     launch_limit: float = LAUNCH_SECONDS
     overrun: float = OVERRUN_SECONDS
 
@@ -60,7 +67,7 @@ class Trial:
         self.phase_since = time.monotonic()
         self._site = site
         self._image = image
-        self._cache = Shared(site.cache.trial(job))
+        self._cache = Shared(site.cache.trial(job, site.run))
         self._contained = Contained(site.runner)
         self._clock_step = 0.0
 
@@ -198,17 +205,24 @@ class Trial:
     def _keep(self, result: Result) -> Result:
         """Archive a complete trial, then extract; its record stands in the cache until the archive does."""
         try:
-            write_json(self._cache.complete, result.to_record())
+            if self._site.keeps:
+                write_json(self._cache.complete, result.to_record())
         except StorageError as error:
             return replace(result, reason=Reason.CACHE_FULL, message=f"{error}: its files are lost")
         try:
             write_json(self._site.workdir.record(self.job), result.to_record())
             publish(self.shared, self._site.workdir, self.job, plain=self._site.campaign.no_archive)
         except StorageError as error:
-            kept = f"its files are kept in {self.shared}: make room, and run again to archive them"
-            return replace(result, reason=Reason.ARCHIVE, message=f"{error}; {kept}")
+            return self._unarchived(result, error)
         self._cache.complete.unlink(missing_ok=True)
         return self._extract(result) if self._site.campaign.poc_extract else result
+
+    def _unarchived(self, result: Result, error: StorageError) -> Result:
+        if self._site.keeps:
+            kept = f"its files are kept in {self.shared}: make room, and run again to archive them"
+            return replace(result, reason=Reason.ARCHIVE, message=f"{error}; {kept}")
+        reason = Reason.DISK if is_no_room(error) else Reason.ARCHIVE
+        return replace(result, reason=reason, message=f"{error}: its files are given up")
 
     def _extract(self, result: Result) -> Result:
         self._enter(Phase.EXTRACTING)

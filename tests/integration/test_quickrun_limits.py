@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 
-def run_one(lab: Lab, fuzzargs: str, **limits: float) -> Result:
+def run_one(lab: Lab, fuzzargs: str, **limits: Any) -> Result:
     """One trial of `hangs`."""
     file = lab.campaign(FUZZERS=["hangs"], FUZZARGS={"hangs": fuzzargs}, WORKER_POOL=CPUS[:1], TIMEOUT="1s")
     loaded = load(file, None)

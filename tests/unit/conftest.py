@@ -130,7 +130,7 @@ class Lab:
         self.assert_sound(before, kept)
         return self.results
 
-    def site(self, **limits: float) -> Site:
+    def site(self, **limits: Any) -> Site:
         """A site for a Pool or a Trial of its own."""
         place = cache.Cache.of(self.campaign, self.workdir)
         for folder in (self.workdir.logs, self.workdir.records, self.workdir.staging, self.workdir.pocs):
@@ -145,7 +145,7 @@ class Lab:
             **limits,
         )
 
-    def pool(self, **limits: float) -> QuickPool:
+    def pool(self, **limits: Any) -> QuickPool:
         return QuickPool(self.site(**limits), self.layout, self.reporter)
 
     def images(self) -> dict[Job, Image]:
