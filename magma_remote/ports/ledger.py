@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Warned,
         WorkerEntry,
     )
+    from magma_remote.model.standing import Pair
 
 
 class Ledger(Protocol):
@@ -49,6 +50,9 @@ class Ledger(Protocol):
 
     def counts(self) -> Mapping[JobState, int]:
         """How many jobs are in each state, 0 included; cheap."""
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Jobs' states and the bugs of KEPT runs for each fuzzer and target, by their names; cheap."""
 
     def queued(self, *, settled: bool, limit: int | None = None) -> Iterator[JobEntry]:
         """Jobs that have a `queue_id`: those that are settled, or those that are not."""
