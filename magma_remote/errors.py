@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class MagmaRemoteError(Exception):
 class Problem:
     """One thing that is wrong in a file that a user wrote.
 
-    `line` counts from 1 and is None where no line is to blame (a missing key).
+    `line` counts from 1 and is None where no line is to blame (a missing key). `source` is its file, where that is
+    not the error's.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Problem:
     allowed: str
     line: int | None = None
     hint: str = ""
+    source: str = ""
 
     def __str__(self) -> str:
         """`KEY: found …; allowed: …; hint`, without the place."""
@@ -46,10 +48,16 @@ class ConfigError(MagmaRemoteError):
         self.source = source
         super().__init__("\n".join(f"{self._place(p)}{p}" for p in self.problems))
 
+    @classmethod
+    def joined(cls, errors: Iterable[ConfigError]) -> ConfigError:
+        """Everything that is wrong in several files, as one error."""
+        return cls(replace(p, source=p.source or error.source) for error in errors for p in error.problems)
+
     def _place(self, problem: Problem) -> str:
-        parts = [self.source] if self.source else []
+        source = problem.source or self.source
+        parts = [source] if source else []
         if problem.line is not None:
-            parts.append(str(problem.line) if self.source else f"line {problem.line}")
+            parts.append(str(problem.line) if source else f"line {problem.line}")
         return ":".join(parts) + ": " if parts else ""
 
 
