@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import warnings
 from typing import TYPE_CHECKING, NoReturn
@@ -12,8 +13,11 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
+from tests.queues import Beanstalkd
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BASE_IMAGE = "debian:bookworm"
 CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
@@ -66,3 +70,12 @@ def base_image(docker_engine: docker.DockerClient) -> str:
     except ImageNotFound:
         missing(f"no image {BASE_IMAGE}")
     return BASE_IMAGE
+
+
+@pytest.fixture
+def beanstalkd(tmp_path: Path) -> Iterator[Beanstalkd]:
+    """A server of this test alone, with a binlog, on a unix socket."""
+    if not shutil.which("beanstalkd"):
+        missing("no beanstalkd")
+    with Beanstalkd(tmp_path / "queue") as server:
+        yield server
