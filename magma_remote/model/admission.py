@@ -1,0 +1,83 @@
+"""Whether a worker runs the job that it has just reserved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from .messages import JobMessage
+
+AVOID_SECONDS = 120
+"""For so long a job that a worker has failed waits for another one."""
+
+_SOON = 2
+_LATER = 15
+
+
+class Choice(Enum):
+    """RUN it, give it back for LATER, or tell the dispatcher that it is LOST again and again."""
+
+    RUN = "run"
+    LATER = "later"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What to do with a job. `delay` is in seconds; `returning` marks one that has waited for its last worker."""
+
+    choice: Choice
+    delay: int = 0
+    returning: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What the queue knows of a job: `age` in seconds since it was put, counts as in `ports.DeliveryStats`."""
+
+    age: int
+    reserves: int
+    releases: int
+    timeouts: int
+    returning: bool = False
+
+    @property
+    def broken(self) -> int:
+        """Earlier reservations that were not given back on purpose: their worker, or its connection, was lost."""
+        return max(0, self.reserves - 1 - self.releases)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What a worker can do now: `free` CPUs, `demands` per fuzzer, `cannot` names fuzzers, `running` job numbers."""
+
+    worker: str
+    free: int
+    demands: Mapping[str, int]
+    cannot: Collection[str]
+    running: Collection[int]
+
+
+def admit(message: JobMessage, history: History, abilities: Abilities, *, ttr: int, max_attempts: int) -> Admission:
+    """Decide.
+
+    A job whose connection broke waits half a TTR, once, for the worker that still runs it. One that was not touched in
+    time does not: it has waited for a whole TTR. `LOST` comes before a run too many, whatever the dispatcher knows.
+    """
+    if message.number in abilities.running:
+        return Admission(choice=Choice.LATER, delay=max(1, ttr // 2), returning=history.returning)
+    if history.broken >= max_attempts:
+        return Admission(choice=Choice.LOST)
+    if history.broken and not history.timeouts and not history.returning:
+        return Admission(choice=Choice.LATER, delay=max(1, ttr // 2), returning=True)
+    if abilities.worker in message.avoid and history.age < AVOID_SECONDS:
+        return Admission(choice=Choice.LATER, delay=_SOON, returning=history.returning)
+    if message.job.fuzzer in abilities.cannot:
+        return Admission(choice=Choice.LATER, delay=_LATER, returning=history.returning)
+    if abilities.demands.get(message.job.fuzzer, 1) > abilities.free:
+        return Admission(choice=Choice.LATER, delay=_SOON, returning=history.returning)
+    return Admission(choice=Choice.RUN)

@@ -1,0 +1,186 @@
+"""The dispatcher: brings every job of a campaign to its one end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import QueueError, StorageError
+from magma_remote.model.entries import CampaignState, JobState, RunState
+from magma_remote.model.messages import TTR, Broadcast, Orders, orders_tube
+from magma_remote.model.outcome import Reason
+from magma_remote.runtime.book import Book
+from magma_remote.runtime.feeding import Feeding
+from magma_remote.runtime.gathering import Gathering
+from magma_remote.runtime.inbox import Inbox
+from magma_remote.runtime.slot import clear_jobs, hold_slot, put_slot, read_slot
+from magma_remote.runtime.watching import Watching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from magma_remote.model.entries import CampaignEntry
+    from magma_remote.ports import Clock, Crew, Ledger, Queue, Results
+
+log = logging.getLogger(__name__)
+
+_HOLD_SECONDS = 5.0
+_IDLE_SECONDS = 0.5
+_MOST_ORDERS = 1000  # runs in one message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """Where a dispatcher sits, for messages about it; `ttr` is the jobs' in seconds."""
+
+    host: str
+    workdir: str
+    ttr: int = TTR
+
+
+class Dispatcher:
+    """`step` does what is due and returns how much that was; only `run` waits. Made for one thread."""
+
+    def __init__(self, seat: Seat, *, ledger: Ledger, queue: Queue, results: Results, crew: Crew, clock: Clock) -> None:
+        campaign = _campaign(ledger)
+        self.finished = False
+        self._seat = seat
+        self._ledger = ledger
+        self._queue = queue
+        self._results = results
+        self._clock = clock
+        self._broadcast = _broadcast(campaign, seat, clock.now())
+        self._book = book = Book(ledger, max_attempts=campaign.max_attempts)
+        self._inbox = Inbox(campaign.config_id, queue, ledger, book, clock)
+        self._feeding = Feeding(campaign.config_id, queue, ledger, clock, ttr=seat.ttr)
+        self._gathering = Gathering(ledger, book, results, crew, clock)
+        self._watching = Watching(ledger, book, clock, lost_after=seat.ttr * 1.25, timeout=campaign.timeout)
+        self._held_at = float("-inf")
+        self._gone = ""
+
+    def open(self) -> None:
+        """Take the slot; jobs of whoever had it before are removed."""
+        found = read_slot(self._queue)
+        if found and found.config_id == self._broadcast.config_id:
+            self._broadcast = replace(self._broadcast, since=found.since)
+        if found != self._broadcast:
+            put_slot(self._queue, self._broadcast)
+        if cleared := clear_jobs(self._queue, self._broadcast.config_id):
+            log.info("removed %d jobs that another campaign had left", cleared)
+
+    def run(self) -> None:
+        """Step until every job is done or dead."""
+        while not self.finished:
+            if not self.step() and not self.finished:
+                self._clock.sleep(_IDLE_SECONDS)
+
+    def step(self) -> int:
+        """Do all that is due. A queue that is gone is asked again the next time; fetching goes on meanwhile."""
+        done = self._gathering.advance()
+        try:
+            done += self._talk()
+        except QueueError as error:
+            self._lose(error)
+            done = 0
+        troubles = {"queue": self._gone} if self._gone else {}
+        if self._gathering.trouble:
+            troubles["storage"] = self._gathering.trouble
+        self._watching.look(troubles, hearing=not self._gone)
+        return done
+
+    def _talk(self) -> int:
+        self._hold()
+        done = self._inbox.read()
+        self._cancel()
+        done += self._feeding.feed()
+        self._order()
+        self._found()
+        if self._is_over():
+            self._end()
+        return done
+
+    def _hold(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._held_at >= _HOLD_SECONDS:
+            hold_slot(self._queue, self._broadcast)
+            self._held_at = now
+
+    def _order(self) -> None:
+        """Tell workers what they need to know; one that is lost asks again when it is back."""
+        for worker, (forget, stop) in self._book.outbox.sorted().items():
+            known = self._ledger.worker(worker)
+            if not (known and known.lost):
+                for orders in _orders(self._broadcast.config_id, forget, stop):
+                    self._queue.put(orders_tube(worker), orders.encode())
+            self._book.outbox.clear(worker)
+
+    def _cancel(self) -> None:
+        """End what a person has cancelled; results that are complete already are still fetched."""
+        if _campaign(self._ledger).state is not CampaignState.CANCELLED:
+            return
+        with self._ledger.transaction():
+            for entry in self._ledger.jobs(JobState.WAITING, JobState.QUEUED, JobState.RUNNING):
+                if not self._ledger.runs(RunState.REPORTED, number=entry.number):
+                    dead = replace(
+                        entry, state=JobState.DEAD, reason=Reason.CANCELLED, message="the campaign was cancelled"
+                    )
+                    self._ledger.save_job(dead)
+
+    def _is_over(self) -> bool:
+        counts = self._ledger.counts()
+        unfinished = sum(counts[state] for state in JobState if state not in {JobState.DONE, JobState.DEAD})
+        return not unfinished and not self._gathering.busy
+
+    def _end(self) -> None:
+        self._feeding.sweep()
+        try:
+            self._results.finish()
+        except StorageError as error:
+            log.warning("%s", error)
+        with self._ledger.transaction():
+            campaign = _campaign(self._ledger)
+            state = CampaignState.ENDED if campaign.state is CampaignState.OPEN else campaign.state
+            self._ledger.save_campaign(replace(campaign, state=state, ended_at=self._clock.now()))
+            self._ledger.save_warnings(())
+        found = read_slot(self._queue)
+        if found is None or found.config_id == campaign.config_id:
+            put_slot(self._queue, replace(self._broadcast, open=False))
+        self.finished = True
+
+    def _lose(self, error: QueueError) -> None:
+        if not self._gone:
+            log.warning("%s; the ledger keeps what is known, and all goes on when it is back", error)
+        self._gone = str(error)
+
+    def _found(self) -> None:
+        if self._gone:
+            log.info("the queue answers again")
+        self._gone = ""
+
+
+def _orders(config_id: str, forget: Sequence[str], stop: Sequence[str]) -> Iterator[Orders]:
+    for at in range(0, max(len(forget), len(stop)), _MOST_ORDERS):
+        part = slice(at, at + _MOST_ORDERS)
+        yield Orders(config_id=config_id, forget=tuple(forget[part]), stop=tuple(stop[part]))
+
+
+def _campaign(ledger: Ledger) -> CampaignEntry:
+    campaign = ledger.campaign()
+    if campaign is None:
+        raise AssertionError("a dispatcher has a campaign in its ledger")
+    return campaign
+
+
+def _broadcast(campaign: CampaignEntry, seat: Seat, now: float) -> Broadcast:
+    return Broadcast(
+        config_id=campaign.config_id,
+        source=campaign.source,
+        text=campaign.text,
+        tree=campaign.tree,
+        since=now,
+        dispatcher=seat.host,
+        workdir=seat.workdir,
+        ttr=seat.ttr,
+        max_attempts=campaign.max_attempts,
+    )

@@ -1,0 +1,117 @@
+"""Keeps the queue's `jobs` as the ledger says it should be."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import WireError
+from magma_remote.model.entries import JobState, RunState
+from magma_remote.model.messages import JobMessage, Tube
+
+if TYPE_CHECKING:
+    from magma_remote.model.entries import JobEntry
+    from magma_remote.ports import Clock, Delivery, Ledger, Queue
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Jobs that are put between two commits: so many go out twice where we are killed in between."""
+
+_LOOK_SECONDS = 10.0
+_SHORT_LOOKS = 3  # a worker deletes a job before we have read its report: only what stays short is missing
+_AUDIT_SECONDS = 600.0
+
+
+class Feeding:
+    """Puts jobs that wait, removes those that are settled, finds those that the queue has lost."""
+
+    def __init__(self, config_id: str, queue: Queue, ledger: Ledger, clock: Clock, *, ttr: int) -> None:
+        self._config_id = config_id
+        self._queue = queue
+        self._ledger = ledger
+        self._clock = clock
+        self._ttr = ttr
+        self._server = ""
+        self._looked_at = self._audited_at = float("-inf")
+        self._short = 0
+        self._missing: list[int] = []
+
+    def feed(self) -> int:
+        """Put jobs that wait; how many. What a look found missing is put again first, now that all reports are read."""
+        self._put_back()
+        waiting = list(self._ledger.jobs(JobState.WAITING, limit=BATCH))
+        put = [replace(entry, state=JobState.QUEUED, queue_id=self._put(entry)) for entry in waiting]
+        with self._ledger.transaction():
+            for entry in put:
+                now = self._ledger.job(entry.number)
+                if now and now.state is JobState.WAITING:
+                    self._ledger.save_job(replace(now, state=JobState.QUEUED, queue_id=entry.queue_id))
+                elif now:
+                    self._ledger.save_job(replace(now, queue_id=entry.queue_id))
+        self._look()
+        return len(put)
+
+    def sweep(self) -> None:
+        """Remove the messages of settled jobs; a worker that has one reserved is told to stop by its next heartbeat."""
+        for entry in list(self._ledger.queued(settled=True)):
+            message = self._find(entry)
+            if message is None or self._queue.delete(message):
+                self._forget(entry.number, entry.queue_id)
+
+    def _put(self, entry: JobEntry) -> int:
+        message = JobMessage(
+            config_id=self._config_id,
+            number=entry.number,
+            attempt=entry.attempts + 1,
+            job=entry.job,
+            avoid=entry.avoid,
+        )
+        return self._queue.put(Tube.JOBS, message.encode(), ttr=self._ttr)
+
+    def _look(self) -> None:
+        """Compare counts from time to time, and every message where they stay too low or the server is another."""
+        now = self._clock.monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        server = self._queue.server()
+        self._looked_at = now
+        expected = sum(1 for _ in self._ledger.queued(settled=False))
+        stats = self._queue.tube_stats(Tube.JOBS)
+        self._short = self._short + 1 if stats.total - stats.buried < expected else 0
+        if server != self._server or self._short >= _SHORT_LOOKS or now - self._audited_at > _AUDIT_SECONDS:
+            self._missing = [entry.number for entry in self._ledger.queued(settled=False) if not self._find(entry)]
+            self._server, self._audited_at, self._short = server, now, 0
+        self.sweep()
+
+    def _put_back(self) -> None:
+        """Jobs that the queue does not have: they wait again, unless a run of theirs goes on."""
+        numbers, self._missing = self._missing, []
+        back = 0
+        with self._ledger.transaction():
+            for number in numbers:
+                entry = self._ledger.job(number)
+                if entry is None or entry.queue_id is None or entry.state.settled:
+                    continue
+                live = self._ledger.runs(RunState.RUNNING, RunState.REPORTED, number=number)
+                state = entry.state if live else JobState.WAITING
+                back += not live
+                self._ledger.save_job(replace(entry, state=state, queue_id=None))
+        if back:
+            log.warning("the queue has lost %d jobs: they are put again", back)
+
+    def _find(self, entry: JobEntry) -> Delivery | None:
+        """A job's message: its id may be another message's by now."""
+        found = None if entry.queue_id is None else self._queue.peek(Tube.JOBS, entry.queue_id)
+        try:
+            message = JobMessage.decode(found.body) if found else None
+        except WireError:
+            return None
+        return found if message and (message.config_id, message.number) == (self._config_id, entry.number) else None
+
+    def _forget(self, number: int, queue_id: int | None) -> None:
+        with self._ledger.transaction():
+            entry = self._ledger.job(number)
+            if entry and entry.queue_id == queue_id:
+                self._ledger.save_job(replace(entry, queue_id=None))

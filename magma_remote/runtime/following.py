@@ -1,0 +1,118 @@
+"""Which campaign a worker works for, and how far its machine is set up for it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import WireError
+from magma_remote.model.messages import Broadcast, Tube, WorkerState
+from magma_remote.runtime.leases import CpuLeases
+
+if TYPE_CHECKING:
+    from magma_remote.ports import Clock, Prepared, Queue, Station
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 5.0
+_PREPARE_AGAIN = 30.0
+
+
+class Following:
+    """Follows the broadcast. `leases` share out the CPU sets of the station as it was last prepared."""
+
+    def __init__(self, queue: Queue, station: Station, clock: Clock) -> None:
+        self.state = WorkerState.WAITING
+        self.detail = "no campaign yet"
+        self.broadcast: Broadcast | None = None
+        self.prepared: Prepared | None = None
+        self.leases = CpuLeases(())
+        self.changed_at = float("-inf")
+        self._queue = queue
+        self._station = station
+        self._clock = clock
+        self._preparing = False
+        self._looked_at = self._prepared_at = float("-inf")
+
+    @property
+    def config_id(self) -> str:
+        """The campaign's id, empty without one."""
+        return self.broadcast.config_id if self.broadcast else ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the campaign has ended."""
+        return self.broadcast is not None and not self.broadcast.open
+
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        return self._clock.monotonic() - self._looked_at >= _LOOK_SECONDS
+
+    def look_soon(self) -> None:
+        """Look the next time."""
+        self._looked_at = float("-inf")
+
+    def look(self) -> bool:
+        """See which campaign is broadcast now; True where it is another one, or has ended."""
+        found, now = self.peek(), self._clock.monotonic()
+        self._looked_at = now
+        before = self.broadcast
+        if found is None or (before and (found.config_id, found.open) == (before.config_id, before.open)):
+            return False
+        self.broadcast, self.prepared, self.changed_at = found, None, now
+        self.state = WorkerState.WAITING
+        self.detail = "" if found.open else f"campaign {found.config_id} ({found.source}) has ended"
+        log.info("campaign %s (%s) is %s", found.config_id, found.source, "open" if found.open else "over")
+        return True
+
+    def peek(self) -> Broadcast | None:
+        """What is broadcast now; None where nothing is, or nothing that can be read."""
+        message = self._queue.peek_ready(Tube.BROADCAST)
+        try:
+            return Broadcast.decode(message.body) if message else None
+        except WireError as error:
+            self.say(f"the broadcast cannot be read: {error}")
+            return None
+
+    def set_up(self, *, idle: bool) -> None:
+        """Have the station prepared for the campaign, or released after its end, once no run is left."""
+        if self.broadcast is None or self._preparing or not idle:
+            return
+        if self.closed:
+            self._station.release()
+            return
+        again = self._clock.monotonic() - self._prepared_at >= _PREPARE_AGAIN
+        if self.prepared and not (self.prepared.unfit and again):
+            return
+        self._preparing = True
+        if self.prepared is None:
+            self.state = WorkerState.PREPARING
+        self._station.prepare(self.broadcast)
+
+    def be_prepared(self, prepared: Prepared) -> None:
+        """The station's answer, perhaps to an earlier campaign."""
+        self._preparing = False
+        self._prepared_at = self._clock.monotonic()
+        if self.closed or prepared.config_id != self.config_id:
+            return
+        self.prepared = prepared
+        self.leases = CpuLeases(prepared.sets)
+        self.state = WorkerState.UNFIT if prepared.unfit else WorkerState.READY
+        self.detail = ""
+        self.say(prepared.unfit)
+        if not prepared.unfit:
+            log.info("ready with %d CPU sets", len(prepared.sets))
+
+    def may_take(self) -> bool:
+        """Whether a CPU is free and nothing is in the way."""
+        if self.state is not WorkerState.READY or not self.leases.free:
+            return False
+        obstacle = self._station.obstacle()
+        self.say(obstacle)
+        return not obstacle
+
+    def say(self, detail: str) -> None:
+        """What is the matter, if anything; logged once."""
+        if detail and detail != self.detail:
+            log.warning("%s", detail)
+        self.detail = detail

@@ -1,0 +1,122 @@
+"""Results: fetched a few at a time, verified, merged, and only then confirmed to their workers."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import CorruptError, StorageError
+from magma_remote.model.entries import JobState, RunState
+from magma_remote.model.outcome import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from magma_remote.model.entries import JobEntry, RunEntry
+    from magma_remote.ports import Clock, Crew, Ledger, Results
+    from magma_remote.runtime.book import Book
+
+log = logging.getLogger(__name__)
+
+FETCHES = 6
+"""Tries before a result counts as out of reach, some ten minutes in all; then its job goes out again."""
+
+CORRUPT_FETCHES = 2
+_FIRST_PAUSE = 10.0
+_STORAGE_PAUSE = 30.0
+_IN_FLIGHT = 16
+
+
+class Gathering:
+    """Moves runs from REPORTED to KEPT and their jobs from FETCHED to DONE."""
+
+    def __init__(self, ledger: Ledger, book: Book, results: Results, crew: Crew, clock: Clock) -> None:
+        self.trouble = ""
+        self._ledger = ledger
+        self._book = book
+        self._results = results
+        self._crew = crew
+        self._clock = clock
+        self._flying: set[str] = set()
+        self._not_before: dict[str, float] = {}
+
+    def advance(self) -> int:
+        """Take in what ended, begin what can be; how much of both."""
+        ended = self._crew.ended()
+        if ended:
+            with self._ledger.transaction():
+                for key, error in ended:
+                    self._flying.discard(key)
+                    self._end(key, error)
+        return len(ended) + self._begin()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way."""
+        return bool(self._flying)
+
+    def _begin(self) -> int:
+        if len(self._flying) >= _IN_FLIGHT:
+            return 0
+        begun = 0
+        for job in self._ledger.jobs(JobState.FETCHED, limit=_IN_FLIGHT):
+            run = self._ledger.run(job.run or "")
+            if run:
+                begun += self._submit_merge(job, run)
+        now = self._clock.now()
+        for run in self._ledger.runs(RunState.REPORTED):
+            if run.fetch_at <= now and len(self._flying) < _IN_FLIGHT:
+                begun += self._submit(f"fetch {run.run}", partial(self._results.fetch, run))
+        return begun
+
+    def _submit_merge(self, job: JobEntry, run: RunEntry) -> int:
+        return self._submit(f"merge {run.run}", lambda: self._results.merge(run, job.job))
+
+    def _submit(self, key: str, task: Callable[[], None]) -> int:
+        if key in self._flying or self._not_before.get(key, 0.0) > self._clock.monotonic():
+            return 0
+        self._flying.add(key)
+        self._crew.submit(key, task)
+        return 1
+
+    def _end(self, key: str, error: Exception | None) -> None:
+        act, _, name = key.partition(" ")
+        run = self._ledger.run(name)
+        if run is None:
+            return
+        if error is None:
+            self.trouble = ""
+            self._fetched(run) if act == "fetch" else self._book.done(run.number)
+        elif isinstance(error, StorageError):
+            self._pause(key, error)
+        elif act == "fetch":
+            self._not_fetched(run, error)
+        else:
+            log.error("result of run %s could not be merged: %s", run.run, error)
+            self._book.undone(run, Reason.CORRUPT, str(error))
+
+    def _fetched(self, run: RunEntry) -> None:
+        if not self._book.kept(run):
+            self._results.discard(run)
+
+    def _not_fetched(self, run: RunEntry, error: Exception) -> None:
+        corrupt = isinstance(error, CorruptError)
+        fetches = run.fetches + 1
+        log.warning("fetch %d of run %s failed: %s", fetches, run.run, error, extra={"run": run.run})
+        if run.state is not RunState.REPORTED:
+            return
+        if fetches >= (CORRUPT_FETCHES if corrupt else FETCHES):
+            self._results.discard(run)
+            self._book.undone(run, Reason.CORRUPT if corrupt else Reason.FETCH, str(error))
+            return
+        pause = _FIRST_PAUSE * 2 ** (fetches - 1)
+        self._ledger.save_run(replace(run, fetches=fetches, fetch_at=self._clock.now() + pause))
+
+    def _pause(self, key: str, error: StorageError) -> None:
+        """Our own disk: no fault of the result, and no reason to give it up."""
+        if str(error) != self.trouble:
+            log.error("%s", error)
+        self.trouble = str(error)
+        self._not_before[key] = self._clock.monotonic() + _STORAGE_PAUSE

@@ -1,0 +1,319 @@
+"""A worker: takes jobs that it can run now, keeps them, and tells what became of them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import QueueError, WireError
+from magma_remote.model.admission import Abilities
+from magma_remote.model.cpus import cpu_list
+from magma_remote.model.messages import Heartbeat, Inability, Orders, RunStatus, Tube, WorkerState, orders_tube
+from magma_remote.model.outcome import Reason
+from magma_remote.ports import Assignment, Prepared, RunEnded
+from magma_remote.runtime.following import Following
+from magma_remote.runtime.heartbeat import Pulse
+from magma_remote.runtime.holding import Held, Holding
+from magma_remote.runtime.reporting import Reporting
+from magma_remote.runtime.taking import Taking, new_run
+
+if TYPE_CHECKING:
+    from magma_remote.model.messages import JobMessage
+    from magma_remote.ports import Clock, Delivery, Queue, Station
+    from magma_remote.runtime.leases import Lease
+
+log = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 7.0
+"""How long a worker that is told to leave waits for its containers to end."""
+
+_GRACE_SECONDS = 3.0  # after a lost connection everybody takes back what is theirs before anybody takes what is new
+_BEAT_SECONDS = 15.0
+_GOODBYE_SECONDS = 30.0  # for the dispatcher to confirm the last results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who a worker is: `worker` is its id for ever, `name` and `host` are for people and for fetching."""
+
+    worker: str
+    name: str
+    host: str
+    version: str
+
+
+class Worker:
+    """`step` does what is due and returns at once; only `run` and `leave` wait. Made for one thread."""
+
+    def __init__(self, identity: Identity, queue: Queue, station: Station, clock: Clock, *, once: bool = False) -> None:
+        self.holding = Holding(queue)
+        self.finished = False
+        self._identity = identity
+        self._queue = queue
+        self._station = station
+        self._clock = clock
+        self._once = once
+        self._draining = False
+        self._leaving = False
+        self._following = Following(queue, station, clock)
+        self._pulse = Pulse(queue)
+        self._taking = Taking(queue, identity.worker)
+        self._reporting = Reporting(queue, station, self.holding, identity.worker)
+        self._lease_of: dict[str, Lease] = {}
+        self._to_start: list[Assignment] = []
+        self._session = 0
+        self._session_at = float("-inf")
+        self._gone = ""
+
+    def run(self) -> None:
+        """Step until it is told to drain, or with `once` until the campaign has ended."""
+        while not self.finished:
+            self.step()
+            if not self.finished:
+                self._station.wait(self._pause())
+
+    def step(self) -> None:
+        """Do all that is due. A queue that is gone is asked again the next time; runs go on meanwhile."""
+        self._hear_station()
+        try:
+            self._hear_broadcast()
+            self._hear_orders()
+            self._reporting.put()
+            self._keep()
+            self._following.set_up(idle=not len(self.holding))
+            self._take()
+            self._beat()
+        except QueueError as error:
+            self._lose(error)
+            return
+        self._found()
+        self._start()
+        self.finished = self._is_finished()
+
+    def leave(self) -> None:
+        """End all runs and give their jobs back. Within LEAVE_SECONDS and what the queue takes to answer."""
+        self._leaving = True
+        for held in self.holding:
+            self._station.stop(held.run)
+        until = self._clock.monotonic() + LEAVE_SECONDS
+        while len(self._lease_of) > len(self._to_start) and self._clock.monotonic() < until:
+            self._station.wait(0.2)
+            self._hear_station()
+        try:
+            self._give_back()
+        except QueueError as error:
+            log.warning("left without a word, the jobs are ready again when their TTR is over: %s", error)
+        self._queue.close()
+
+    def _give_back(self) -> None:
+        self._reporting.put_complete()
+        left = list(self.holding)
+        self._pulse.beat(self._heartbeat(returned=tuple(held.run for held in left)), self._clock.monotonic())
+        for held in left:
+            if held.message:
+                self._queue.release(held.message)
+
+    def _pause(self) -> float:
+        if self._gone:
+            return 1.0
+        return 0.3 if self._wants_more() and self._following.leases.free else 1.0
+
+    def _wants_more(self) -> bool:
+        return self._following.state is WorkerState.READY and not self._draining
+
+    # what happens on this machine
+
+    def _hear_station(self) -> None:
+        for news in self._station.news():
+            if isinstance(news, Prepared):
+                self._following.be_prepared(news)
+            else:
+                self._end(news)
+
+    def _end(self, ended: RunEnded) -> None:
+        if lease := self._lease_of.pop(ended.run, None):
+            lease.release()
+        self._reporting.add(ended)
+
+    # what the dispatcher says
+
+    def _hear_broadcast(self) -> None:
+        if not self._following.is_due() and not self._gone:
+            return
+        if self._following.look():
+            for held in self.holding:
+                if self._following.closed or held.assignment.config_id != self._following.config_id:
+                    self._give_up(held, "its campaign has ended")
+        if self._following.broadcast and not self._following.closed:
+            self._reporting.tell_again(self._following.broadcast, self._queue.server(), self._clock.monotonic())
+
+    def _hear_orders(self) -> None:
+        while message := self._queue.reserve(orders_tube(self._identity.worker)):
+            try:
+                orders = Orders.decode(message.body)
+            except WireError as error:
+                log.error("buried a message on %s: %s", message.tube, error)  # noqa: TRY400 - a traceback says no more
+                self._queue.bury(message)
+                continue
+            self._follow(orders)
+            self._queue.delete(message)
+
+    def _follow(self, orders: Orders) -> None:
+        for run in orders.forget:
+            self._station.forget(run)
+        for run in orders.stop:
+            if held := self.holding.get(run):
+                self._give_up(held, "its job is settled elsewhere")
+        if orders.drain and not self._draining:
+            log.info("draining: takes nothing new, leaves when what runs has ended")
+            self._draining = True
+
+    def _give_up(self, held: Held, why: str) -> None:
+        if not held.given_up:
+            held.given_up = why
+            log.warning("run %s is stopped: %s", held.run, why, extra={"run": held.run})
+            self._station.stop(held.run)
+
+    # jobs
+
+    def _keep(self) -> None:
+        ttr = self._following.broadcast.ttr if self._following.broadcast else 0
+        for held in self.holding.keep(self._clock.monotonic(), every=ttr / 4):
+            self._give_up(held, "another worker has its job")
+
+    def _take(self) -> None:
+        """Reserve jobs while CPUs are free; after a lost connection not at once."""
+        now, session = self._clock.monotonic(), self._queue.session(Tube.JOBS)
+        if session != self._session:
+            self._session_at = now if self._session else float("-inf")
+            self._session = session
+        following = self._following
+        if self._draining or now - self._session_at < _GRACE_SECONDS:
+            return
+        while following.broadcast and following.prepared and following.may_take():
+            abilities = self._abilities(following.prepared)
+            found = next(self._taking.jobs(following.broadcast, abilities), None)
+            if found is None or not self._accept(*found):
+                return
+
+    def _abilities(self, prepared: Prepared) -> Abilities:
+        return Abilities(
+            worker=self._identity.worker,
+            free=sum(len(cpus) for cpus in self._following.leases.free),
+            demands=prepared.demands,
+            cannot=prepared.cannot,
+            running={held.assignment.number for held in self.holding},
+        )
+
+    def _accept(self, delivery: Delivery, message: JobMessage) -> bool:
+        """Take a job in hand; False where no further one is wanted now."""
+        if message.config_id != self._following.config_id:
+            return self._refuse(delivery, message)
+        prepared = self._following.prepared
+        lease = self._following.leases.try_lease(prepared.demands.get(message.job.fuzzer, 1) if prepared else 1)
+        if lease is None:
+            self._queue.release(delivery, delay=1)
+            return False
+        assignment = Assignment(
+            config_id=message.config_id,
+            run=new_run(message.number),
+            number=message.number,
+            attempt=message.attempt,
+            job=message.job,
+            cpus=lease.cpus,
+        )
+        self._lease_of[assignment.run] = lease
+        self.holding.add(Held(assignment=assignment, message=delivery, started_at=self._clock.now()))
+        self._to_start.append(assignment)
+        return True
+
+    def _refuse(self, delivery: Delivery, message: JobMessage) -> bool:
+        """A job of another campaign: either the broadcast has changed, or the job is nobody's."""
+        found = self._following.peek()
+        if found and found.config_id == message.config_id:
+            self._queue.release(delivery)
+            self._following.look_soon()
+            return False
+        why = f"the job is of another campaign than the broadcast ({self._following.config_id})"
+        self._taking.fail(delivery, message, Reason.CONFIG, why)
+        return True
+
+    def _start(self) -> None:
+        """Only after the heartbeat: a job that kills its worker has been counted by then."""
+        for assignment in self._to_start:
+            held = self.holding.get(assignment.run)
+            if held and held.given_up:
+                self._end(RunEnded(run=assignment.run, reason=Reason.INTERRUPTED))
+            else:
+                log.info(
+                    "run starts on CPUs %s",
+                    cpu_list(assignment.cpus),
+                    extra={"run": assignment.run, "job": str(assignment.job)},
+                )
+                self._station.start(assignment)
+        self._to_start = []
+
+    # what is told
+
+    def _beat(self) -> None:
+        heartbeat, now = self._heartbeat(), self._clock.monotonic()
+        if self._pulse.due(heartbeat, now, every=_BEAT_SECONDS):
+            self._pulse.beat(heartbeat, now)
+
+    def _heartbeat(self, returned: tuple[str, ...] = ()) -> Heartbeat:
+        following, prepared = self._following, self._following.prepared
+        return Heartbeat(
+            config_id=following.config_id,
+            worker=self._identity.worker,
+            name=self._identity.name,
+            host=self._identity.host,
+            state=self._state(),
+            at=self._clock.now(),
+            detail=self._station.progress() if following.state is WorkerState.PREPARING else following.detail,
+            sets=prepared.sets if prepared else (),
+            housekeeping=prepared.housekeeping if prepared else (),
+            runs=() if self._leaving else tuple(map(self._status, self.holding)),
+            returned=returned,
+            cannot=tuple(Inability(fuzzer=f, why=why) for f, why in prepared.cannot.items()) if prepared else (),
+            version=self._identity.version,
+        )
+
+    def _state(self) -> WorkerState:
+        if self._leaving:
+            return WorkerState.STOPPED
+        return WorkerState.DRAINING if self._draining else self._following.state
+
+    def _status(self, held: Held) -> RunStatus:
+        started = held.assignment not in self._to_start
+        phase, since, triggered = self._station.status(held.run) if started else ("starting", held.started_at, ())
+        return RunStatus(
+            run=held.run,
+            number=held.assignment.number,
+            attempt=held.assignment.attempt,
+            phase=phase,
+            since=since,
+            started_at=held.started_at,
+            cpus=held.assignment.cpus,
+            triggered=triggered,
+        )
+
+    # a queue that comes and goes
+
+    def _lose(self, error: QueueError) -> None:
+        if not self._gone:
+            log.warning("%s; %d runs go on meanwhile", error, len(self.holding))
+        self._gone = str(error)
+
+    def _found(self) -> None:
+        if self._gone:
+            log.info("the queue answers again")
+        self._gone = ""
+
+    def _is_finished(self) -> bool:
+        if len(self.holding) or self._reporting.waiting:
+            return False
+        if self._draining:
+            return True
+        waited = self._clock.monotonic() - self._following.changed_at > _GOODBYE_SECONDS
+        return self._once and self._following.closed and (waited or not self._station.kept())
