@@ -29,7 +29,7 @@ FETCHED = "workdir_"
 
 # what a WORKDIR has itself; TEMP_RESULTS is removed at the end and must be none of it
 _WORKDIR_OWN = ("ar", "log", "poc", "trials", "staging", "cache", LEDGER)
-_LEFT_AT_ONCE = {".lock"}  # a start that ended before it made anything else
+_LEFT_AT_ONCE = {".lock", ".worker.json.new"}  # a start that was killed before it made anything else
 
 
 def check_dispatcher(reading: Reading[DispatcherSettings], *, magma: Path | None = None) -> None:
