@@ -161,6 +161,8 @@ class LedgerFile:
         return LedgerError(f"{self._path}: the ledger is damaged ({error}): bring back a copy")
 
     def _check_place(self) -> None:
+        if os.path.isdir(self._path):  # noqa: PTH112 - unlike Path's, it never raises
+            raise LedgerError(f"{self._path}: a folder stands where the ledger should be; name the right WORKDIR")
         if self._mode != "rwc" and not os.path.lexists(self._path):
             raise LedgerError(f"{self._path}: no ledger is there; name the WORKDIR of a campaign that was dispatched")
 

@@ -1,12 +1,14 @@
-"""Labs: real quickruns on the engine of this machine."""
+"""Labs: real quickruns on the engine of this machine. Ledgers in a folder of their own."""
 
 from __future__ import annotations
 
 import gc
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from magma_remote.adapters.sqlite import SqliteLedger
 from tests.quickruns import Lab, new_lab
 
 if TYPE_CHECKING:
@@ -39,3 +41,16 @@ def collected() -> Iterator[None]:
     """What a test leaves to the garbage collector is its own."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the ledger of a test is."""
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[SqliteLedger]:
+    """A new ledger."""
+    with closing(SqliteLedger(path)) as opened:
+        yield opened
