@@ -40,12 +40,20 @@ class Cache:
         self._on_disk = on_disk
 
     @classmethod
-    def of(cls, campaign: Campaign, workdir: Workdir, *, shm: Path = SHM) -> Cache:
-        """On disk under the WORKDIR, or in memory under `shm` in a folder of this user's."""
-        if campaign.cache_on_disk:
-            return cls(workdir.disk_cache, workdir.root, on_disk=True)
+    def of(cls, campaign: Campaign, workdir: Workdir) -> Cache:
+        """Where the campaign wants it."""
+        return cls.on_disk(workdir) if campaign.cache_on_disk else cls.in_memory(workdir)
+
+    @classmethod
+    def on_disk(cls, workdir: Workdir) -> Cache:
+        """Under the WORKDIR."""
+        return cls(workdir.disk_cache, workdir.root, on_disk=True)
+
+    @classmethod
+    def in_memory(cls, workdir: Workdir) -> Cache:
+        """Under /dev/shm in a folder of this user's."""
         name = hashlib.sha256(os.fsencode(workdir.root)).hexdigest()[:12]
-        return cls(_own(shm) / name, workdir.root)
+        return cls(_own() / name, workdir.root)
 
     def open(self) -> None:
         """Make the folder, which says whose it is from its first moment on."""
@@ -142,13 +150,13 @@ def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = P
     return free
 
 
-def reap_others(is_held: Callable[[Path], bool], mine: Cache, *, shm: Path = SHM) -> list[str]:
+def reap_others(is_held: Callable[[Path], bool], mine: Cache) -> list[str]:
     """Remove caches whose run is dead; what there is to say of it.
 
     A complete trial in one waits for its own WORKDIR's next run, even where that folder is gone.
     """
     said = []
-    for root in sorted(path for path in _own(shm).glob("[!.]*/") if path != mine.root):
+    for root in sorted(path for path in _own().glob("[!.]*/") if path != mine.root):
         owner = root / "owner"
         workdir = Path(os.fsdecode(owner.read_bytes())) if owner.is_file() else None
         if workdir is None or is_held(workdir):
@@ -172,8 +180,8 @@ def _check_own(folder: Path) -> None:
         raise StorageError(f"{folder} is not a folder of yours: remove it, {_ON_DISK}")
 
 
-def _own(shm: Path) -> Path:
-    return shm / f"magma-remote-{os.getuid()}"
+def _own() -> Path:
+    return SHM / f"magma-remote-{os.getuid()}"
 
 
 def _existing(path: Path) -> Path:

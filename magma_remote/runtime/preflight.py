@@ -37,10 +37,10 @@ def check_core_pattern(file: Path = CORE_PATTERN) -> None:
         )
 
 
-def check_place(workdir: Workdir, root: Path) -> None:
+def check_place(workdir: Workdir, root: Path, *, called: str = "--workdir") -> None:
     """A WORKDIR inside the Magma tree would become part of what images are made from."""
     if workdir.root.is_relative_to(root):
-        raise UsageError(f"--workdir {workdir.root} is inside the Magma tree {root}: take a folder outside of it")
+        raise UsageError(f"{called} {workdir.root} is inside the Magma tree {root}: take a folder outside of it")
 
 
 def check_names(jobs: Iterable[Job]) -> None:

@@ -117,10 +117,10 @@ def refuse_foreign(workdir: Workdir) -> None:
         )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that we wrote; UsageError where it cannot be read."""
+def read_json(path: Path, otherwise: str = "take a new --workdir") -> dict[str, Any]:
+    """A JSON object that we wrote; UsageError, with what to do, where it cannot be read."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): take a new --workdir") from error
+        raise UsageError(f"{path} cannot be read ({error}): {otherwise}") from error
     return value if isinstance(value, dict) else {}

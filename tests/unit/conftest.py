@@ -211,8 +211,7 @@ def shm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\ntmpfs {folder} tmpfs rw 0 0\n")
-    monkeypatch.setitem(_defaults(cache.Cache.of), "shm", folder)
-    monkeypatch.setitem(_defaults(cache.reap_others), "shm", folder)
+    monkeypatch.setattr(cache, "SHM", folder)
     monkeypatch.setitem(_defaults(cache.check_room), "mounts", mounts)
     return folder
 

@@ -37,9 +37,9 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return say
 
 
-def cache_for(shm: Path, workdir: Workdir, **settings: Any) -> tuple[Cache, Campaign]:
+def cache_for(_shm: Path, workdir: Workdir, **settings: Any) -> tuple[Cache, Campaign]:
     asked = campaign(**settings)
-    return Cache.of(asked, workdir, shm=shm), asked
+    return Cache.of(asked, workdir), asked
 
 
 def test_enough_room(shm: Path, workdir: Workdir, free: Callable[[int], None]) -> None:
@@ -161,7 +161,7 @@ def test_caches_of_others(
     kept(other) if complete else other.open()
     if not owned:
         (other.root / "owner").unlink()
-    said = reap_others(lambda path: live and path == tmp_path / "other", mine, shm=shm)
+    said = reap_others(lambda path: live and path == tmp_path / "other", mine)
     assert other.root.exists() == left
     assert any(str(tmp_path / "other") in line for line in said) == ((complete and not live) or not left)
     assert mine.root.exists()
@@ -169,7 +169,7 @@ def test_caches_of_others(
 
 def test_nothing_of_others_is_fine(shm: Path, workdir: Workdir) -> None:
     mine, _ = cache_for(shm, workdir)
-    assert reap_others(lambda _path: True, mine, shm=shm) == []
+    assert reap_others(lambda _path: True, mine) == []
 
 
 @pytest.mark.parametrize(("count", "full"), [(cache._FULL, False), (cache._FULL - 512, True), (0, True)])

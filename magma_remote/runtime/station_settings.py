@@ -1,0 +1,93 @@
+"""What a station is given: a person's settings, the world, and the CPUs of its machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import CpuError
+from magma_remote.model.cpus import cpu_list, layout_of
+from magma_remote.runtime import housekeeping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from magma_remote.model.campaign import Campaign
+    from magma_remote.model.cpus import CpuSet, Layout
+    from magma_remote.model.document import Table
+    from magma_remote.model.lscpu import Cpu
+    from magma_remote.model.tree import MagmaTree
+    from magma_remote.ports import Guards, Runner
+    from magma_remote.runtime.images import Owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationSettings:
+    """What a person decides. `root` is this machine's Magma tree; results are fetched from `host` by ssh.
+
+    `worker` and `name` are those of WORKDIRS; with `keep` the folders of runs stay when they are not needed any more.
+    The worker's own work keeps to the CPUs `housekeeping` where there are any.
+    """
+
+    workdirs: Path
+    keep: bool
+    root: Path
+    worker: str
+    name: str
+    host: str
+    ssh_port: int
+    ssh_user: str
+    owner: Owner
+    housekeeping: CpuSet = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationOutside:
+    """The world that a station needs.
+
+    `read_document` parses a campaign file's text (its source for messages comes second), `read_tree` reads a Magma
+    tree, `machine` tells the online CPUs and those that the affinity mask allows. They raise as the adapters do.
+    """
+
+    runner: Runner
+    guards: Guards
+    read_document: Callable[[str, str], Table]
+    read_tree: Callable[[Path], MagmaTree]
+    machine: Callable[[], tuple[tuple[Cpu, ...], frozenset[int]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The CPUs of this machine that campaigns and this process may use."""
+
+    cpus: tuple[Cpu, ...]
+    allowed: frozenset[int]
+    housekeeping: CpuSet
+
+    def __post_init__(self) -> None:
+        online = {cpu.number for cpu in self.cpus} & self.allowed
+        if missing := set(self.housekeeping) - online:
+            raise CpuError(
+                f"HOUSEKEEPING_CPUS: CPU {cpu_list(missing)} cannot be used; this worker may use {cpu_list(online)}; "
+                "name some of these"
+            )
+        if not online - set(self.housekeeping):
+            raise CpuError("HOUSEKEEPING_CPUS holds all CPUs that this worker may use: leave some to the trials")
+
+    def layout(self, campaign: Campaign) -> Layout:
+        """What is left for trials, laid out as the campaign asks; CpuError where it cannot be."""
+        try:
+            return layout_of(campaign, self.cpus, self.allowed - set(self.housekeeping))
+        except CpuError as error:
+            if not self.housekeeping:
+                raise
+            raise CpuError(f"{error} (HOUSEKEEPING_CPUS takes {cpu_list(self.housekeeping)} here)") from error
+
+    def keep_off(self, trial_cpus: CpuSet, guards: Guards) -> None:
+        """Move all of this process to CPUs that no trial has, or to idle priority where there are none."""
+        threads = housekeeping.all_threads()
+        for thread in threads if self.housekeeping else ():
+            housekeeping.stay_on(self.housekeeping, thread)
+        if not self.housekeeping:
+            housekeeping.keep_off(trial_cpus, self.allowed, guards, threads=threads)

@@ -1,0 +1,243 @@
+"""From a broadcast to a station that is set up for its campaign: checked, its CPUs claimed, its images built."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import BuildError, ConfigError, MagmaRemoteError, StoppedError, UsageError
+from magma_remote.model.campaign_file import read_campaign
+from magma_remote.model.cpus import unmet
+from magma_remote.ports import Prepared
+from magma_remote.runtime import housekeeping, preflight
+from magma_remote.runtime.cache import Cache, check_room
+from magma_remote.runtime.context import Context
+from magma_remote.runtime.images import Images
+from magma_remote.runtime.storage import storage_errors
+from magma_remote.runtime.tree_digest import pairs, tree_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from magma_remote.model.campaign import Campaign
+    from magma_remote.model.cpus import Layout
+    from magma_remote.model.image import Recipe
+    from magma_remote.model.layout import Workdir
+    from magma_remote.model.messages import Broadcast
+    from magma_remote.runtime.images import Image
+    from magma_remote.runtime.station_settings import Machine, StationOutside, StationSettings
+
+Pair = tuple[str, str]
+
+_MOST_PROBLEMS = 3
+_OTHER_TREE = (
+    "the Magma tree {root} is not the dispatcher's in what the images of this campaign are made from: bring both to "
+    "the same commit, with the same changes of your own"
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A station that is set up; `images` holds why an image is missing in its place. `close` gives all of it back."""
+
+    config_id: str
+    campaign: Campaign
+    layout: Layout
+    cache: Cache
+    images: Mapping[Pair, Image | BuildError]
+    cannot: Mapping[str, str]
+    close: Callable[[], None] = field(repr=False)
+
+
+class Preparation:
+    """Sets up for one campaign. `run` is for a thread of its own; `progress` and `cancel` for others."""
+
+    def __init__(
+        self,
+        broadcast: Broadcast,
+        settings: StationSettings,
+        outside: StationOutside,
+        machine: Machine,
+        common: Workdir,
+    ) -> None:
+        self.progress = "waiting"
+        self._broadcast = broadcast
+        self._settings = settings
+        self._outside = outside
+        self._machine = machine
+        self._common = common
+        self._context = Context(settings.root)
+        self._cancelled = Event()
+        self._reporter = _Told(self._cancelled)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody needs it any more."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Come to an end soon: a build ends with its next line, what else takes long is between two steps."""
+        self._cancelled.set()
+
+    def run(self) -> tuple[Prepared, Setup | None]:
+        """What to tell, and what was set up, None where this machine is unfit. Nothing is raised."""
+        config_id = self._broadcast.config_id
+        held = ExitStack()
+        try:
+            with storage_errors("see that WORKDIRS and the Magma tree can be used"):
+                setup = self._set_up(held)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must hear of it
+            held.close()
+            return Prepared(config_id=config_id, unfit=_why(error), housekeeping=self._settings.housekeeping), None
+        demands = {fuzzer: setup.campaign.workers_for(fuzzer) for fuzzer in setup.campaign.fuzzers}
+        prepared = Prepared(
+            config_id=config_id,
+            sets=setup.layout.sets,
+            housekeeping=self._settings.housekeeping,
+            demands=demands,
+            cannot=setup.cannot,
+        )
+        return prepared, setup
+
+    def _set_up(self, held: ExitStack) -> Setup:
+        campaign = self._campaign()
+        self._compare_trees(campaign)
+        layout = self._machine.layout(campaign)
+        cache = Cache.of(campaign, self._common)
+        self._refuse(campaign, layout, cache)
+        guards = self._outside.guards
+        held.callback(self._machine.keep_off, (), guards)
+        held.enter_context(guards.cpu_claims(layout.cpus, owner=str(self._common.root)))
+        housekeeping.stay_on(layout.cpus)  # idle until the first trial: nobody's trials feel what comes now
+        self._clear(campaign, layout, cache)
+        held.callback(cache.close)
+        cannot = _cannot(campaign, layout)
+        images = self._images(campaign, layout, cannot)
+        self._machine.keep_off(layout.cpus, guards)
+        return Setup(
+            config_id=self._broadcast.config_id,
+            campaign=campaign,
+            layout=layout,
+            cache=cache,
+            images=images,
+            cannot=cannot,
+            close=held.close,
+        )
+
+    def _campaign(self) -> Campaign:
+        """MAGMA of the file is the dispatcher's: here it is this machine's tree that counts."""
+        self._step("reading the campaign")
+        broadcast = self._broadcast
+        tree = self._outside.read_tree(self._settings.root)
+        document = self._outside.read_document(broadcast.text, broadcast.source)
+        return read_campaign(document, tree=tree, source=broadcast.source)
+
+    def _compare_trees(self, campaign: Campaign) -> None:
+        self._step("comparing the Magma tree with the dispatcher's")
+        if tree_digest(campaign, self._settings.root, self._context) != self._broadcast.tree:
+            raise UsageError(_OTHER_TREE.format(root=self._settings.root))
+
+    def _refuse(self, campaign: Campaign, layout: Layout, cache: Cache) -> None:
+        self._step("checking this machine")
+        preflight.check_core_pattern()
+        check_room(cache, campaign, len(layout.sets))
+        self._outside.runner.check()
+
+    def _clear(self, campaign: Campaign, layout: Layout, cache: Cache) -> None:
+        self._step("clearing what dead runs left")
+        outside = self._outside
+        clear_caches(self._common)
+        housekeeping.reap(
+            layout.cpus, self._common, cache, runner=outside.runner, guards=outside.guards, reporter=self._reporter
+        )
+        for folder in (self._common.logs, self._common.staging):
+            folder.mkdir(parents=True, exist_ok=True)
+        cache.open()
+        if not campaign.cache_on_disk:
+            preflight.note_logout(self._reporter)
+
+    def _images(self, campaign: Campaign, layout: Layout, cannot: Mapping[str, str]) -> dict[Pair, Image | BuildError]:
+        """All images before any trial: no build runs beside one."""
+        images = Images(
+            runner=self._outside.runner,
+            guards=self._outside.guards,
+            reporter=self._reporter,
+            campaign=campaign,
+            campaign_id=self._broadcast.config_id,
+            root=self._settings.root,
+            owner=self._settings.owner,
+            workdir=self._common,
+            worker_ip=self._settings.host,
+            cpus=layout.cpus,
+            context=self._context,
+            stop=self._cancelled,
+        )
+        wanted = [pair for pair in pairs(campaign) if pair[0] not in cannot]
+        ready: dict[Pair, Image | BuildError] = {}
+        for number, pair in enumerate(wanted, start=1):
+            self._step(f"image {number} of {len(wanted)}: {'/'.join(pair)}")
+            try:
+                ready[pair] = images.ensure(images.recipe(*pair))
+            except BuildError as error:
+                log.warning("%s; the trials of %s fail, the others go on", error, "/".join(pair))
+                ready[pair] = error
+        return ready
+
+    def _step(self, text: str) -> None:
+        if self.cancelled:
+            raise StoppedError("preparing was given up: it is not needed any more")
+        self.progress = text
+        log.info("preparing: %s", text)
+
+
+class _Told:
+    """A `BuildReporter` that logs, and ends a build that nobody needs any more."""
+
+    def __init__(self, cancelled: Event) -> None:
+        self._cancelled = cancelled
+
+    def note(self, text: str) -> None:
+        log.info("%s", text)
+
+    def building(self, recipe: Recipe, number: int, count: int) -> None:
+        log.info("image %d of %d: %s", number, count, recipe.name)
+
+    def build_line(self, line: str) -> None:
+        """Its lines go to the build's own log."""
+        if self._cancelled.is_set():
+            raise StoppedError(f"the build was given up at: {line}")
+
+    def built(self, recipe: Recipe, seconds: float) -> None:
+        log.info("built %s in %.0f s", recipe.tag, seconds)
+
+
+def clear_caches(common: Workdir) -> None:
+    """Remove what is left of WORKDIRS' caches, in memory and on disk, while nothing of it runs."""
+    Cache.on_disk(common).close()
+    Cache.in_memory(common).close()
+
+
+def _cannot(campaign: Campaign, layout: Layout) -> dict[str, str]:
+    there = sum(map(len, layout.sets))
+    demands = {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers}
+    return {
+        fuzzer: f"a trial wants {demand} logical CPUs, all CPU sets of this worker together hold {there}"
+        for fuzzer, demand in unmet(layout.sets, demands).items()
+    }
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        more = len(error.problems) - _MOST_PROBLEMS
+        said = "; ".join(str(error).splitlines()[:_MOST_PROBLEMS])
+        return f"the campaign does not fit the Magma tree here: {said}{f'; and {more} more' if more > 0 else ''}"
+    if isinstance(error, MagmaRemoteError):
+        return str(error)
+    log.error("preparing failed: %s", "".join(traceback.format_exception(error)))
+    return f"a defect of this program: {error!r}"
