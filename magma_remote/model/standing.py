@@ -117,8 +117,9 @@ def standing(
     of a run is newer than the run's own entry, and counts.
     """
     by_name = sorted(pairs, key=lambda pair: (pair.fuzzer, pair.target))
+    known = {worker.worker: worker for worker in workers}
     running = tuple(
-        _run(entry, job, campaign, {worker.worker: worker for worker in workers}, now)
+        _run(entry, job, campaign, known.get(entry.worker), now)
         for entry, job in runs
         if entry.state is RunState.RUNNING
     )
@@ -164,10 +165,7 @@ def _worker(entry: WorkerEntry, now: float) -> WorkerStanding:
     return WorkerStanding(heartbeat=entry.heartbeat, heard_ago=max(0.0, now - entry.heard_at), lost=entry.lost)
 
 
-def _run(
-    entry: RunEntry, job: Job, campaign: CampaignEntry, workers: Mapping[str, WorkerEntry], now: float
-) -> RunStanding:
-    worker = workers.get(entry.worker)
+def _run(entry: RunEntry, job: Job, campaign: CampaignEntry, worker: WorkerEntry | None, now: float) -> RunStanding:
     status = _status(worker, entry.run)
     phase = status.phase if status else entry.phase
     since = _lasted(status.since if status else entry.phase_since, worker, now)
