@@ -88,13 +88,16 @@ class BeanstalkQueue:
         if self._is_of_before(message):
             return None
         found = self._ask(message.tube, lambda client: client.stats_job(message.id))
-        return found and DeliveryStats(
+        if not found:
+            return None
+        return DeliveryStats(
             state=found["state"],
             priority=found["pri"],
             age=found["age"],
             reserves=found["reserves"],
             releases=found["releases"],
             timeouts=found["timeouts"],
+            left=found["time-left"],
         )
 
     def tube_stats(self, tube: str) -> TubeStats:

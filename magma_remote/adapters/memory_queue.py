@@ -48,6 +48,7 @@ class MemoryQueue:
         self._sessions: dict[str, int] = {}
         self._reachable = True
         self._loses_reply = False
+        self._last = 0
 
     def partition(self, *, noticed: bool = True) -> None:
         """Let each call raise QueueGoneError until `heal`.
@@ -152,6 +153,7 @@ class MemoryQueue:
             reserves=found.reserves,
             releases=found.releases,
             timeouts=found.timeouts,
+            left=int(found.until - self._server.clock.monotonic()) if found.state in {RESERVED, DELAYED} else 0,
         )
 
     @_answered
@@ -178,6 +180,7 @@ class MemoryQueue:
         self._connections.clear()
 
     def _reply(self) -> None:
+        self._server.replied(self._last)
         if self._loses_reply:
             self._loses_reply = False
             self._server.cut(self._connections.values())
@@ -194,6 +197,7 @@ class MemoryQueue:
         if here is None:
             here = self._connections[tube] = self._server.connect()
             self._sessions[tube] = self.session(tube) + 1
+        self._last = here
         return here
 
     def _first(self, tube: str) -> Message | None:

@@ -33,10 +33,14 @@ class Message:
 
 
 class MemoryServer:
-    """A beanstalkd: its reservations are their connections', and end with them or with their TTR."""
+    """A beanstalkd: its reservations are their connections', and end with them or with their TTR.
 
-    def __init__(self, clock: Clock) -> None:
+    While it is `forgetful` a TTR ends a reservation only once its connection has spoken: see `DeliveryStats.left`.
+    """
+
+    def __init__(self, clock: Clock, *, forgetful: bool = False) -> None:
         self.clock = clock
+        self.forgetful = forgetful
         self.up = True
         self._messages: dict[int, Message] = {}
         self._connections: set[int] = set()
@@ -91,6 +95,12 @@ class MemoryServer:
         """Whether the server has this connection."""
         return connection in self._connections
 
+    def replied(self, connection: int) -> None:
+        """A command of this connection is done: only now its reservations are looked at."""
+        for message in self._messages.values():
+            if message.state == RESERVED and message.holder == connection:
+                self._expire(message)
+
     def cut(self, connections: Iterable[int]) -> None:
         """End connections: what they reserved is ready again, at its old place."""
         gone = set(connections)
@@ -134,8 +144,11 @@ class MemoryServer:
         del self._messages[message.id]
 
     def _tick(self) -> None:
-        now = self.clock.monotonic()
         for message in self._messages.values():
-            if message.state in {RESERVED, DELAYED} and message.until <= now:
-                message.timeouts += message.state == RESERVED
-                message.state, message.holder = READY, 0
+            if message.state == DELAYED or (message.state == RESERVED and not self.forgetful):
+                self._expire(message)
+
+    def _expire(self, message: Message) -> None:
+        if message.until <= self.clock.monotonic():
+            message.timeouts += message.state == RESERVED
+            message.state, message.holder = READY, 0

@@ -28,7 +28,9 @@ class DeliveryStats:
     """`state` is ready, reserved, delayed or buried; `age` in seconds since it was put.
 
     `reserves` counts this and earlier reservations, `releases` those that were given back on purpose, `timeouts` those
-    that nobody touched in time; all start at 0 when the server does.
+    that nobody touched in time; all start at 0 when the server does. `left` is how many seconds a reservation or a
+    delay goes on. Well below 0 the server has forgotten to end the reservation, as beanstalkd 1.12 does every other
+    time: the message stays reserved until its holder's connection says something or breaks.
     """
 
     state: str
@@ -37,6 +39,7 @@ class DeliveryStats:
     reserves: int
     releases: int
     timeouts: int
+    left: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
