@@ -33,6 +33,7 @@ class Transfer(Protocol):
         """Copy a worker's folder to `destination`, which may hold part of it from an earlier try.
 
         Links stay links. TransferError where that fails; what is there by then is kept for the next try.
+        CorruptError where the folder's manifest shows that no other try can help.
         """
 
 
