@@ -98,13 +98,18 @@ class Beanstalkd:
 
     def freeze(self) -> None:
         """Let it keep its connections and answer nothing."""
-        self._signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
         stat = Path(f"/proc/{self.pid}/stat")
         until(lambda: stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T")
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing where it does not run."""
+        if self._process:
+            self._process.send_signal(number)
 
     def _arguments(self) -> list[str]:
         if isinstance(self.address, str):
@@ -123,13 +128,9 @@ class Beanstalkd:
     def _ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process:
-            self._process.send_signal(number)
-
     def _end(self, number: signal.Signals) -> None:
-        self._signal(number)
-        self._signal(signal.SIGCONT)  # a frozen one hears nothing else
+        self.send(number)
+        self.send(signal.SIGCONT)  # a frozen one hears nothing else
         if self._process:
             self._process.wait(DEADLINE)
             self._process = None
