@@ -1,0 +1,164 @@
+"""Lists a result's folder, and tells whether a folder is what a manifest lists; links are read, never followed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import CorruptError, WireError
+from magma_remote.model.document import show
+from magma_remote.model.manifest import MODE_BITS, NAME, Entry, Kind, Manifest, read, to_wire, write
+from magma_remote.runtime.storage import storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_PARTIAL = f".{NAME}.new"
+_NAMED = 3  # so many paths of each kind of difference are told
+_READ_AGAIN = "look at the disk and the kernel's log (`dmesg`)"
+
+
+def write_manifest(folder: Path) -> str:
+    """List a complete folder in its manifest.json; the SHA-256 of that file.
+
+    Sockets, pipes and devices are left out, as by the archive. CorruptError for a link that leaves the folder,
+    StorageError where it cannot be read or written.
+    """
+    with storage_errors(_READ_AGAIN):
+        (folder / _PARTIAL).unlink(missing_ok=True)
+        data = write(Manifest.of(scan(folder, hashed=True))).encode()
+        replace_file(folder / NAME, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file in one step that survives a power cut."""
+    partial = path.with_name(f".{path.name}.new")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load(folder: Path, expected_sha256: str) -> Manifest:
+    """A folder's manifest; CorruptError where it is not there or is another one."""
+    try:
+        with _opened(folder / NAME) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            data = file.read()
+    except FileNotFoundError as error:
+        raise CorruptError(f"{folder} holds no {NAME}: it is no complete result") from error
+    if hashlib.sha256(data).hexdigest() != expected_sha256:
+        raise CorruptError(f"{folder / NAME} is not the one that the worker told of")
+    try:
+        return read(data)
+    except WireError as error:
+        raise CorruptError(f"{folder / NAME}: {error}") from error
+
+
+def verify(folder: Path, expected_sha256: str) -> Manifest:
+    """The folder's manifest, where the folder holds just that, byte for byte.
+
+    CorruptError names what is missing, altered or extra; StorageError where the folder cannot be read.
+    """
+    with storage_errors(_READ_AGAIN):
+        manifest = load(folder, expected_sha256)
+        compare(folder, manifest)
+    return manifest
+
+
+def compare(folder: Path, manifest: Manifest) -> None:
+    """CorruptError with what differs; names, sizes and modes first, since contents take long."""
+    for hashed in (False, True):
+        differences = list(_differences(manifest, scan(folder, hashed=hashed), hashed=hashed))
+        if differences:
+            raise CorruptError(f"{folder} is not what its manifest lists: {'; '.join(differences)}")
+
+
+def _differences(manifest: Manifest, found: Iterable[Entry], *, hashed: bool) -> Iterator[str]:
+    here = {entry.path: entry for entry in found}
+    listed = {entry.path: entry for entry in manifest.entries}
+    kinds = {
+        "missing": [path for path in listed if path not in here],
+        "altered": [path for path, entry in listed.items() if path in here and not _same(here[path], entry, hashed)],
+        "extra": [path for path in here if path not in listed],
+    }
+    yield from (f"{word}: {_some(paths)}" for word, paths in kinds.items() if paths)
+
+
+def _same(found: Entry, listed: Entry, hashed: bool) -> bool:  # noqa: FBT001 - private, one call
+    plain = (found.kind, found.mode, found.size, found.target) == (listed.kind, listed.mode, listed.size, listed.target)
+    return plain and (not hashed or found.sha256 == listed.sha256)
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(show(path) for path in paths[:_NAMED]) + more
+
+
+def scan(folder: Path, *, hashed: bool) -> Iterator[Entry]:
+    """What stands in a folder, its own manifest left out; `sha256` only if `hashed`."""
+    yield from (entry for entry in _scan(folder, "", hashed=hashed) if entry.path != NAME)
+
+
+def _scan(folder: Path, prefix: str, *, hashed: bool) -> Iterator[Entry]:
+    with _opened(folder) as descriptor:
+        for name in os.listdir(descriptor):  # noqa: PTH208 - the folder that was opened, whatever its name is now
+            path = folder / name
+            entry = _entry(path, prefix + to_wire(name), hashed=hashed)
+            if entry:
+                yield entry
+                if entry.kind is Kind.DIR:
+                    yield from _scan(path, f"{entry.path}/", hashed=hashed)
+
+
+def _entry(path: Path, name: str, *, hashed: bool) -> Entry | None:
+    """None for what has no content: a socket, a pipe, a device."""
+    status = path.lstat()
+    mode = status.st_mode & MODE_BITS
+    if S_ISLNK(status.st_mode):
+        target = os.readlink(path)  # noqa: PTH115 - a Path would write it anew
+        return Entry(path=name, kind=Kind.LINK, target=to_wire(target))
+    if S_ISDIR(status.st_mode):
+        return Entry(path=name, kind=Kind.DIR, mode=mode)
+    if not S_ISREG(status.st_mode):
+        return None
+    return Entry(path=name, kind=Kind.FILE, mode=mode, size=status.st_size, sha256=_digest(path) if hashed else "")
+
+
+def _digest(path: Path) -> str:
+    with _opened(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor of a file or folder of ours, for as long even where its fuzzer closed it; its mode stays."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    mode = path.lstat().st_mode
+    closed = not os.access(path, os.R_OK | (os.X_OK if S_ISDIR(mode) else 0), follow_symlinks=False)
+    if closed and not S_ISLNK(mode):
+        path.chmod(S_IMODE(mode) | (0o700 if S_ISDIR(mode) else 0o400))
+    try:
+        descriptor = os.open(path, flags)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    finally:
+        if closed and not S_ISLNK(mode):
+            path.chmod(S_IMODE(mode))
