@@ -25,7 +25,7 @@ _SILENT_SECONDS = 10.0
 class Health:
     """For one WORKDIRS; the engine is asked in a thread of its own, for it may take a minute not to answer."""
 
-    def __init__(self, workdirs: Path, check: Callable[[], None]) -> None:
+    def __init__(self, workdirs: Path, check: Callable[[], object]) -> None:
         self._workdirs = workdirs
         self._check = check
         self._lock = threading.Lock()
