@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.adapters.sqlite import SqliteLedger
+from tests.queue_labs import MemoryLab, RealLab
 from tests.quickruns import Lab, new_lab
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
+
+    from magma_remote.ports import Queue
+    from tests.queue_labs import QueueLab
 
 
 @pytest.fixture
@@ -54,3 +58,24 @@ def ledger(path: Path) -> Iterator[SqliteLedger]:
     """A new ledger."""
     with closing(SqliteLedger(path)) as opened:
         yield opened
+
+
+@pytest.fixture(params=["beanstalkd", "memory"])
+def queue_lab(request: pytest.FixtureRequest) -> Iterator[QueueLab]:
+    """A queue's server and its processes: each test that asks for it runs on a real one and on one in memory."""
+    real = request.param == "beanstalkd"
+    lab: QueueLab = RealLab(request.getfixturevalue("beanstalkd")) if real else MemoryLab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def queue(queue_lab: QueueLab) -> Queue:
+    """A process's."""
+    return queue_lab.queue()
+
+
+@pytest.fixture
+def other(queue_lab: QueueLab) -> Queue:
+    """Another process's."""
+    return queue_lab.queue()

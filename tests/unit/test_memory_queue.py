@@ -70,6 +70,14 @@ def test_a_silent_partition_that_nobody_met_breaks_nothing(queue: MemoryQueue) -
     assert queue.touch(mine)
 
 
+def test_nobody_hears_of_a_process_that_ends_in_a_silent_partition(queue: MemoryQueue, server: MemoryServer) -> None:
+    queue.put(JOBS, b"job")
+    queue.reserve(JOBS)
+    queue.partition(noticed=False)
+    queue.close()
+    assert states(server) == ["reserved"]
+
+
 def test_a_partition_breaks_only_ones_own(queue: MemoryQueue, other: MemoryQueue) -> None:
     queue.put(JOBS, b"one")
     queue.put(JOBS, b"two")
