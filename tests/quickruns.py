@@ -122,7 +122,7 @@ class Lab:
     def start(self, campaign: Path, workdir: Path | None = None, **popen: Any) -> Quickrun:
         """Start a quickrun as soon as nobody else on this machine has the CPUs."""
         workdir = workdir or self.workdir()
-        _await_cpus()
+        await_cpus()
         return self.start_now(campaign, workdir, **popen)
 
     def start_now(self, campaign: Path, workdir: Path, *, before: Sequence[str] = (), **popen: Any) -> Quickrun:
@@ -231,7 +231,7 @@ def record(workdir: Path, trial: str) -> dict[str, Any]:
     return value
 
 
-def _await_cpus() -> None:
+def await_cpus() -> None:
     """Other runs on this machine, such as a developer's own, hold CPUs too: wait for them."""
     end = time.monotonic() + DEADLINE
     while True:

@@ -12,7 +12,7 @@ from magma_remote.adapters.memory import MemoryGuards
 from magma_remote.model.container import CPUS_LABEL, JOB_LABEL, WORKDIR_LABEL, ContainerSpec
 from magma_remote.model.jobs import Job
 from magma_remote.runtime.cache import Shared
-from magma_remote.runtime.housekeeping import keep_off, reap
+from magma_remote.runtime.housekeeping import all_threads, keep_off, reap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Lab
 
 OURS = (0, 1)
+NO_THREAD = 2**22 + 1  # above the highest number that Linux gives
 JOB = Job(repeat=9, fuzzer="afl", target="libpng", program="readpng")
 
 
@@ -107,3 +108,29 @@ def test_cpus_of_another_run_are_not_taken() -> None:
 def test_without_others_we_run_when_all_is_idle() -> None:
     mine = os.sched_getaffinity(0)
     assert in_a_thread(tuple(mine)) == (mine, os.SCHED_IDLE)
+
+
+def test_threads_that_run_already_are_moved_and_ended_ones_are_passed_over() -> None:
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) == 1:
+        pytest.skip("one CPU leaves no other")
+    told, go_on = threading.Event(), threading.Event()
+
+    def act() -> None:
+        told.set()
+        go_on.wait(10)
+
+    other = threading.Thread(target=act)
+    other.start()
+    assert told.wait(10)
+    number = other.native_id or 0
+    assert number in all_threads()
+    try:
+        keep_off((mine[0],), frozenset(mine), MemoryGuards(), threads=(number, NO_THREAD))
+        assert os.sched_getaffinity(number) == set(mine[1:])
+        keep_off((mine[0],), frozenset(mine), MemoryGuards(*mine[1:]), threads=(number, NO_THREAD))
+        assert (os.sched_getaffinity(number), os.sched_getscheduler(number)) == ({mine[0]}, os.SCHED_IDLE)
+        assert os.sched_getaffinity(0) == set(mine)
+    finally:
+        go_on.set()
+        other.join()

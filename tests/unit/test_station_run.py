@@ -19,8 +19,13 @@ from magma_remote.runtime.trial import Site
 from tests.stations import an_assignment, await_news, ended, prepare, run, until
 
 if TYPE_CHECKING:
-    from magma_remote.ports import RunEnded
+    from magma_remote.ports import RunEnded, Station
     from tests.stations import Bench
+
+
+def test_it_is_a_station(bench: Bench) -> None:
+    station: Station = bench.station()
+    assert (station.news(), station.kept(), station.progress()) == ([], (), "")
 
 
 def test_a_complete_run_can_be_fetched(bench: Bench) -> None:
