@@ -112,6 +112,15 @@ def test_the_worker_may_delete_what_was_fetched(lab: Lab, tmp_path: Path) -> Non
     lab.assert_merged()
 
 
+def test_a_trials_folder_that_its_fuzzer_closed(lab: Lab) -> None:
+    (lab.source / TRIAL).chmod(0o500)
+    run = entry_of(lab.source, write_manifest(lab.source))
+    lab.results.fetch(run)
+    lab.results.merge(run, JOB)
+    assert (lab.root / TRIAL).stat().st_mode & 0o777 == 0o500
+    verify(lab.source, run.manifest)
+
+
 def test_to_another_file_system(tmp_path: Path, other_disk: Path) -> None:
     lab = a_lab(tmp_path, other_disk)
     lab.results.fetch(lab.run)
