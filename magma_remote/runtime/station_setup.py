@@ -193,7 +193,7 @@ class Preparation:
         if self.cancelled:
             raise StoppedError("preparing was given up: it is not needed any more")
         self.progress = text
-        log.info("preparing: %s", text)
+        log.debug("preparing: %s", text)  # a worker that is unfit tries again every now and then
 
 
 class _Told:

@@ -161,13 +161,15 @@ def test_a_stop_ends_a_stubborn_fuzzer_in_time(lab: Lab) -> None:
 
 
 @contextmanager
-def process_of(lab: Lab, **settings: Any) -> Iterator[subprocess.Popen[str]]:
+def process_of(
+    lab: Lab, *, housekeeping: tuple[int, ...] = (REST,), **settings: Any
+) -> Iterator[subprocess.Popen[str]]:
     campaign = lab.campaign(**settings | {"WORKER_POOL": [TRIAL]})
     facts = {
         "campaign": str(campaign),
         "root": str(lab.tree),
         "workdirs": str(lab.workdir()),
-        "housekeeping": [REST],
+        "housekeeping": housekeeping,
         "cpu": TRIAL,
     }
     file = lab.folder / "station.json"
@@ -207,6 +209,15 @@ def test_what_a_killed_worker_left_is_reaped(lab: Lab) -> None:
         prepared, (assignment,) = prepare(lab, station)
         assert prepared.unfit == ""
         assert run(station, assignment).reason is None
+
+
+def test_without_housekeeping_cpus_it_keeps_off_the_trials(lab: Lab) -> None:
+    with process_of(lab, housekeeping=(), TIMEOUT="1h") as process:
+        until(lambda: containers(lab) and containers(lab)[0].status == "running")
+        threads = [int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()]
+        assert len(threads) > 1
+        assert not [thread for thread in threads if TRIAL in os.sched_getaffinity(thread)]
+        assert_leaves(process, lab)
 
 
 def test_sigterm_while_a_trial_runs(lab: Lab) -> None:
