@@ -16,11 +16,18 @@ from magma_remote.errors import ConfigError, MagmaRemoteError
 
 # name → module; the module's attribute is the name with "-" as "_"
 COMMANDS = {
+    "cancel": "magma_remote.cli.cancel",
     "cpus": "magma_remote.cli.cpus",
+    "dispatch": "magma_remote.cli.dispatch",
+    "drain": "magma_remote.cli.drain",
+    "graveyard": "magma_remote.cli.graveyard",
     "import-captainrc": "magma_remote.cli.campaign",
     "jobs": "magma_remote.cli.campaign",
+    "logs": "magma_remote.cli.logs",
     "quickrun": "magma_remote.cli.quickrun",
+    "status": "magma_remote.cli.status",
     "validate": "magma_remote.cli.campaign",
+    "worker": "magma_remote.cli.worker",
 }
 
 

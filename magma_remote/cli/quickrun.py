@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from pathlib import Path
@@ -16,16 +15,14 @@ from magma_remote.adapters.machine import this_machine
 from magma_remote.cli.lasting import lasting
 from magma_remote.cli.live import reporter_for
 from magma_remote.cli.loading import MAGMA, load
+from magma_remote.cli.owner import image_owner
 from magma_remote.cli.results_table import print_summary
 from magma_remote.errors import UsageError
 from magma_remote.model.cpus import layout_for
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.images import Owner
 from magma_remote.runtime.quickrun import Order, Outside
 from magma_remote.runtime.quickrun import quickrun as run_all
 from magma_remote.runtime.signals import ignore, outlast
-
-MAGMAS_USER = 1000  # the uid and gid that Magma's Dockerfile itself falls back to
 
 
 def _named(_context: click.Context, _option: click.Parameter, path: Path) -> Path:
@@ -66,7 +63,7 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         root=loaded.root,
         layout=layout_for(loaded.campaign, cpus, allowed),
         workdir=_workdir(workdir),
-        owner=_owner(),
+        owner=image_owner(),
         worker_ip=_worker_ip(),
     )
     output = lasting(sys.stdout)
@@ -87,13 +84,6 @@ def _workdir(path: Path) -> Workdir:
         return Workdir(path.resolve())
     except (UnicodeEncodeError, OSError, RuntimeError) as error:
         raise UsageError(f"--workdir {os.fsencode(path)!r} cannot be used: {error}; take another folder") from error
-
-
-def _owner() -> Owner:
-    """Whoever started us; root becomes the user behind sudo or Magma's own, for Magma's build refuses gid 0."""
-    behind = {name: os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")}
-    uid, gid = (int(text) if re.fullmatch("[0-9]{1,9}", text, re.ASCII) else 0 for text in behind.values())
-    return Owner(uid=os.getuid() or uid or MAGMAS_USER, gid=os.getgid() or gid or MAGMAS_USER)
 
 
 def _worker_ip() -> str:

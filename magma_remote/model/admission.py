@@ -68,16 +68,20 @@ def admit(message: JobMessage, history: History, abilities: Abilities, *, ttr: i
     A job whose connection broke waits half a TTR, once, for the worker that still runs it. One that was not touched in
     time does not: it has waited for a whole TTR. `LOST` comes before a run too many, whatever the dispatcher knows.
     """
-    if message.number in abilities.running:
-        return Admission(choice=Choice.LATER, delay=max(1, ttr // 2), returning=history.returning)
-    if history.broken >= max_attempts:
+    if history.broken >= max_attempts and message.number not in abilities.running:
         return Admission(choice=Choice.LOST)
-    if history.broken and not history.timeouts and not history.returning:
-        return Admission(choice=Choice.LATER, delay=max(1, ttr // 2), returning=True)
-    if abilities.worker in message.avoid and history.age < AVOID_SECONDS:
-        return Admission(choice=Choice.LATER, delay=_SOON, returning=history.returning)
-    if message.job.fuzzer in abilities.cannot:
-        return Admission(choice=Choice.LATER, delay=_LATER, returning=history.returning)
-    if abilities.demands.get(message.job.fuzzer, 1) > abilities.free:
-        return Admission(choice=Choice.LATER, delay=_SOON, returning=history.returning)
+    lost_once = bool(history.broken) and not history.timeouts and not history.returning
+    if message.number in abilities.running or lost_once:
+        return Admission(choice=Choice.LATER, delay=max(1, ttr // 2), returning=history.returning or lost_once)
+    if delay := _delay(message, history, abilities):
+        return Admission(choice=Choice.LATER, delay=delay, returning=history.returning)
     return Admission(choice=Choice.RUN)
+
+
+def _delay(message: JobMessage, history: History, abilities: Abilities) -> int:
+    """Seconds for which the job is left to others; 0 where it is ours."""
+    if message.job.fuzzer in abilities.cannot:
+        return _LATER
+    avoided = abilities.worker in message.avoid and history.age < AVOID_SECONDS
+    too_wide = abilities.demands.get(message.job.fuzzer, 1) > abilities.free
+    return _SOON if avoided or too_wide else 0

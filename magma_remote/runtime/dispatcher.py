@@ -18,7 +18,7 @@ from magma_remote.runtime.slot import clear_jobs, hold_slot, put_slot, read_slot
 from magma_remote.runtime.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from magma_remote.model.entries import CampaignEntry
     from magma_remote.ports import Clock, Crew, Ledger, Queue, Results
@@ -60,7 +60,7 @@ class Dispatcher:
         self._gone = ""
 
     def open(self) -> None:
-        """Take the slot; jobs of whoever had it before are removed."""
+        """Take the slot from whoever has it; jobs of theirs are removed."""
         found = read_slot(self._queue)
         if found and found.config_id == self._broadcast.config_id:
             self._broadcast = replace(self._broadcast, since=found.since)
@@ -69,9 +69,9 @@ class Dispatcher:
         if cleared := clear_jobs(self._queue, self._broadcast.config_id):
             log.info("removed %d jobs that another campaign had left", cleared)
 
-    def run(self) -> None:
-        """Step until every job is done or dead."""
-        while not self.finished:
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Step until every job is done or dead, or `until` says so."""
+        while not self.finished and not until():
             if not self.step() and not self.finished:
                 self._clock.sleep(_IDLE_SECONDS)
 
@@ -81,8 +81,10 @@ class Dispatcher:
         try:
             done += self._talk()
         except QueueError as error:
-            self._lose(error)
+            self._gone = f"{error}; the ledger keeps what is known, and all goes on when it is back"
             done = 0
+        else:
+            self._gone = ""
         troubles = {"queue": self._gone} if self._gone else {}
         if self._gathering.trouble:
             troubles["storage"] = self._gathering.trouble
@@ -95,7 +97,6 @@ class Dispatcher:
         self._cancel()
         done += self._feeding.feed()
         self._order()
-        self._found()
         if self._is_over():
             self._end()
         return done
@@ -147,16 +148,6 @@ class Dispatcher:
         if found is None or found.config_id == campaign.config_id:
             put_slot(self._queue, replace(self._broadcast, open=False))
         self.finished = True
-
-    def _lose(self, error: QueueError) -> None:
-        if not self._gone:
-            log.warning("%s; the ledger keeps what is known, and all goes on when it is back", error)
-        self._gone = str(error)
-
-    def _found(self) -> None:
-        if self._gone:
-            log.info("the queue answers again")
-        self._gone = ""
 
 
 def _orders(config_id: str, forget: Sequence[str], stop: Sequence[str]) -> Iterator[Orders]:

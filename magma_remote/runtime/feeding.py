@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import WireError
 from magma_remote.model.entries import JobState, RunState
 from magma_remote.model.messages import JobMessage, Tube
+from magma_remote.model.outcome import Reason
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
@@ -22,6 +23,7 @@ BATCH = 500
 _LOOK_SECONDS = 10.0
 _SHORT_LOOKS = 3  # a worker deletes a job before we have read its report: only what stays short is missing
 _AUDIT_SECONDS = 600.0
+_FORGOTTEN_SECONDS = 5
 
 
 class Feeding:
@@ -81,8 +83,11 @@ class Feeding:
         stats = self._queue.tube_stats(Tube.JOBS)
         self._short = self._short + 1 if stats.total - stats.buried < expected else 0
         if server != self._server or self._short >= _SHORT_LOOKS or now - self._audited_at > _AUDIT_SECONDS:
-            self._missing = [entry.number for entry in self._ledger.queued(settled=False) if not self._find(entry)]
+            self._missing = [entry.number for entry in self._ledger.queued(settled=False) if not self._has(entry)]
             self._server, self._audited_at, self._short = server, now, 0
+        else:
+            lost = (entry for entry in self._ledger.queued(settled=False) if entry.reason is Reason.LOST)
+            self._missing = [entry.number for entry in lost if not self._has(entry)]
         self.sweep()
 
     def _put_back(self) -> None:
@@ -100,6 +105,17 @@ class Feeding:
                 self._ledger.save_job(replace(entry, state=state, queue_id=None))
         if back:
             log.warning("the queue has lost %d jobs: they are put again", back)
+
+    def _has(self, entry: JobEntry) -> bool:
+        """Whether a worker can get the job, or has it.
+
+        beanstalkd 1.12 forgets to end a reservation whose TTR is over, every other time, as long as its holder is
+        silent: such a message is as good as lost.
+        """
+        message = self._find(entry)
+        stats = self._queue.stats(message) if message and entry.state is JobState.QUEUED else None
+        forgotten = stats is not None and stats.state == "reserved" and stats.left < -_FORGOTTEN_SECONDS
+        return message is not None and not forgotten
 
     def _find(self, entry: JobEntry) -> Delivery | None:
         """A job's message: its id may be another message's by now."""

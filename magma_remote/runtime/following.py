@@ -31,7 +31,7 @@ class Following:
         self._queue = queue
         self._station = station
         self._clock = clock
-        self._preparing = False
+        self._preparing: str | None = None
         self._looked_at = self._prepared_at = float("-inf")
 
     @property
@@ -76,25 +76,28 @@ class Following:
 
     def set_up(self, *, idle: bool) -> None:
         """Have the station prepared for the campaign, or released after its end, once no run is left."""
-        if self.broadcast is None or self._preparing or not idle:
+        if self.broadcast is None or not idle:
             return
         if self.closed:
+            self._preparing = None
             self._station.release()
+            return
+        if self._preparing == self.config_id:
             return
         again = self._clock.monotonic() - self._prepared_at >= _PREPARE_AGAIN
         if self.prepared and not (self.prepared.unfit and again):
             return
-        self._preparing = True
+        self._preparing = self.config_id
         if self.prepared is None:
             self.state = WorkerState.PREPARING
         self._station.prepare(self.broadcast)
 
     def be_prepared(self, prepared: Prepared) -> None:
         """The station's answer, perhaps to an earlier campaign."""
-        self._preparing = False
-        self._prepared_at = self._clock.monotonic()
         if self.closed or prepared.config_id != self.config_id:
             return
+        self._preparing = None
+        self._prepared_at = self._clock.monotonic()
         self.prepared = prepared
         self.leases = CpuLeases(prepared.sets)
         self.state = WorkerState.UNFIT if prepared.unfit else WorkerState.READY

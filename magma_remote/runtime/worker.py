@@ -19,13 +19,15 @@ from magma_remote.runtime.reporting import Reporting
 from magma_remote.runtime.taking import Taking, new_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from magma_remote.model.messages import JobMessage
     from magma_remote.ports import Clock, Delivery, Queue, Station
     from magma_remote.runtime.leases import Lease
 
 log = logging.getLogger(__name__)
 
-LEAVE_SECONDS = 7.0
+LEAVE_SECONDS = 6.0
 """How long a worker that is told to leave waits for its containers to end."""
 
 _GRACE_SECONDS = 3.0  # after a lost connection everybody takes back what is theirs before anybody takes what is new
@@ -66,9 +68,9 @@ class Worker:
         self._session_at = float("-inf")
         self._gone = ""
 
-    def run(self) -> None:
-        """Step until it is told to drain, or with `once` until the campaign has ended."""
-        while not self.finished:
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Step until `until` says so, it has drained or, with `once`, the campaign has ended."""
+        while not self.finished and not until():
             self.step()
             if not self.finished:
                 self._station.wait(self._pause())

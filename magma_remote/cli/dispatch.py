@@ -1,0 +1,182 @@
+"""`magma-remote dispatch`: a campaign on all workers of a queue."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from magma_remote.adapters import claims
+from magma_remote.adapters.beanstalk import BeanstalkQueue
+from magma_remote.adapters.clock import SystemClock
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.adapters.ssh import Ssh
+from magma_remote.adapters.text_file import read_text
+from magma_remote.adapters.transfer import transfer_for
+from magma_remote.adapters.transfer_local import copy_result
+from magma_remote.cli.loading import MAGMA
+from magma_remote.cli.settings import SETTINGS, load_dispatch
+from magma_remote.errors import StorageError
+from magma_remote.model.entries import CampaignEntry, CampaignState, JobState
+from magma_remote.model.layout import Workdir
+from magma_remote.runtime.crew import ThreadCrew
+from magma_remote.runtime.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.logs import console, open_log
+from magma_remote.runtime.opening import Plan, begin, check_size, resume
+from magma_remote.runtime.preflight import check_names
+from magma_remote.runtime.results import MergedResults
+from magma_remote.runtime.signals import on_stop, outlast
+from magma_remote.runtime.slot import refuse_other
+from magma_remote.runtime.tree_digest import tree_digest
+
+if TYPE_CHECKING:
+    from magma_remote.cli.loading import Loaded
+    from magma_remote.model.settings import DispatcherSettings
+    from magma_remote.ports import Ledger
+
+LEDGER = "ledger.sqlite"
+_MOST_MISSING = 20
+
+log = logging.getLogger(__name__)
+
+
+@click.command(short_help="Run a campaign on all workers of a queue.")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--force", is_flag=True, help="End the campaign that is active on this queue, if there is one, first.")
+@SETTINGS
+@MAGMA
+def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Path | None) -> None:
+    """Run the campaign FILE (or JOBS_CONFIG of the settings) on all workers of the queue.
+
+    Puts its jobs into the queue, fetches, verifies and merges the results into WORKDIR, sends failed jobs out again
+    and ends when every job is done or dead. Killed at any moment, the same command goes on where it was.
+
+    \b
+    Example:
+      magma-remote dispatch campaign.hjson --settings dispatcher.hjson
+
+    Exit code 1 if any trial is missing, 2 if the campaign cannot run as asked.
+    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    chosen, loaded = load_dispatch(settings, file, magma)
+    check_names(loaded.jobs)
+    plan = _plan(loaded)
+    check_size(plan)
+    queue = BeanstalkQueue(chosen.queue.target)
+    with ExitStack() as held:
+        held.callback(queue.close)
+        _refuse_other(queue, chosen.workdir / LEDGER, force=force)
+        for folder in (chosen.workdir, chosen.temp_results):
+            _make(folder)
+        held.enter_context(claims.workdir_lock(chosen.workdir))
+        held.enter_context(open_log(chosen.workdir / "log" / "dispatcher.jsonl"))
+        held.enter_context(console(sys.stderr))
+        ledger = SqliteLedger(chosen.workdir / LEDGER)
+        held.callback(ledger.close)
+        campaign = _open(ledger, plan)
+        crew = ThreadCrew(chosen.fetches)
+        held.callback(crew.close)
+        dispatcher = Dispatcher(
+            Seat(host=socket.gethostname(), workdir=str(chosen.workdir)),
+            ledger=ledger,
+            queue=queue,
+            results=_results(chosen),
+            crew=crew,
+            clock=SystemClock(),
+        )
+        outlast()
+        _run(dispatcher, campaign, held)
+        sys.exit(_summary(ledger, chosen.workdir))
+
+
+def _plan(loaded: Loaded) -> Plan:
+    return Plan(
+        source=loaded.file.name,
+        text=read_text(loaded.file),
+        tree=tree_digest(loaded.campaign, loaded.root),
+        timeout=loaded.campaign.timeout.seconds,
+        jobs=loaded.jobs,
+    )
+
+
+def _refuse_other(queue: BeanstalkQueue, ledger: Path, *, force: bool) -> None:
+    ours = ""
+    if ledger.exists():
+        known = SqliteLedger.open_existing(ledger)
+        campaign = known.campaign()
+        known.close()
+        ours = campaign.config_id if campaign else ""
+    if force:
+        queue.server()  # a queue that is not there is told before anything is made
+    else:
+        refuse_other(queue, ours)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}; change its place in the settings") from error
+
+
+def _open(ledger: Ledger, plan: Plan) -> CampaignEntry:
+    known = ledger.campaign()
+    campaign = resume(ledger, known, plan) if known else begin(ledger, plan, SystemClock().now())
+    counts = ledger.counts()
+    settled = counts[JobState.DONE] + counts[JobState.DEAD]
+    how = f"goes on: {settled} of {len(plan.jobs)} jobs are settled" if known else f"begins: {len(plan.jobs)} jobs"
+    log.info("campaign %s (%s) %s", campaign.config_id, campaign.source, how)
+    return campaign
+
+
+def _results(chosen: DispatcherSettings) -> MergedResults:
+    ssh = Ssh(key=chosen.ssh_key, known_hosts=chosen.ssh_known_hosts)
+    return MergedResults(
+        temp=chosen.temp_results,
+        workdir=Workdir(chosen.workdir),
+        transfer=transfer_for(chosen.copy_type, ssh),
+        copy=copy_result,
+    )
+
+
+def _run(dispatcher: Dispatcher, campaign: CampaignEntry, held: ExitStack) -> None:
+    """Until the end, or a signal: the campaign goes on without us meanwhile."""
+    stopped: list[str] = []
+    with on_stop(stopped.append):
+        dispatcher.open()
+        click.echo("Type `magma-remote status --watch` on this host to see how it goes.", err=True)
+        dispatcher.run(until=lambda: bool(stopped))
+    if not dispatcher.finished:
+        log.info("stopped by %s; fetches that have begun are finished", stopped[0])
+        with suppress(KeyboardInterrupt):
+            held.close()
+        click.echo(
+            f"Campaign {campaign.config_id} goes on: workers run what is in the queue, and keep their results. Type the "
+            "same command to go on, or `magma-remote cancel` to end it.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _summary(ledger: Ledger, workdir: Path) -> int:
+    """Print what there is and what is missing; the exit code."""
+    counts = ledger.counts()
+    total = sum(counts.values())
+    campaign = ledger.campaign()
+    dead = list(ledger.jobs(JobState.DEAD, limit=_MOST_MISSING))
+    cancelled = campaign is not None and campaign.state is CampaignState.CANCELLED
+    click.echo(f"{'Cancelled' if cancelled else 'Ended'}: {counts[JobState.DONE]} of {total} trials are in {workdir}.")
+    for entry in dead:
+        reason = entry.reason.value if entry.reason else "unknown"
+        click.echo(f"  missing: {entry.job}  ({reason}: {entry.message}; {entry.attempts} attempts)")
+    if counts[JobState.DEAD] > len(dead):
+        click.echo(f"  and {counts[JobState.DEAD] - len(dead)} more: `magma-remote graveyard list` names all")
+    if dead:
+        click.echo(
+            "`magma-remote logs JOB` shows why, `magma-remote graveyard requeue JOB` and this command try again."
+        )
+    return 1 if dead else 0

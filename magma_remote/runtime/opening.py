@@ -1,0 +1,84 @@
+"""How a campaign comes into its ledger, and how a dispatcher that is started again finds its own."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import UsageError, WireError
+from magma_remote.model.entries import CampaignEntry, CampaignState, JobEntry, JobState
+from magma_remote.model.messages import Broadcast
+
+if TYPE_CHECKING:
+    from magma_remote.model.jobs import Job
+    from magma_remote.ports import Ledger
+
+MAX_ATTEMPTS = 3
+_LONGEST_TEXT = 40_000  # bytes of a campaign file: its broadcast must stay far below what the queue takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A campaign as its file and tree give it now; `timeout` in seconds, `tree` as in Broadcast."""
+
+    source: str
+    text: str
+    tree: str
+    timeout: float
+    jobs: tuple[Job, ...]
+
+
+def check_size(plan: Plan) -> None:
+    """UsageError where the campaign file is too large for its broadcast."""
+    probe = Broadcast(
+        config_id="", source=plan.source, text=plan.text, tree=plan.tree, since=0.0, dispatcher="", workdir=""
+    )
+    try:
+        size = len(probe.encode())
+    except WireError:
+        size = _LONGEST_TEXT + 1
+    if size > _LONGEST_TEXT:
+        raise UsageError(
+            f"{plan.source} is too long for a message of the queue ({len(plan.text)} characters, about "
+            f"{_LONGEST_TEXT} are possible): shorten its comments, or run it as two campaigns"
+        )
+
+
+def begin(ledger: Ledger, plan: Plan, now: float) -> CampaignEntry:
+    """Write a new campaign with all its jobs, in one step."""
+    entry = CampaignEntry(
+        config_id=secrets.token_hex(6),
+        source=plan.source,
+        text=plan.text,
+        tree=plan.tree,
+        since=now,
+        timeout=plan.timeout,
+        max_attempts=MAX_ATTEMPTS,
+    )
+    with ledger.transaction():
+        ledger.save_campaign(entry)
+        ledger.add_jobs(JobEntry(number=number, job=job) for number, job in enumerate(plan.jobs))
+    return entry
+
+
+def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
+    """Go on with a campaign; one that has ended is open again where jobs wait (somebody has put them back).
+
+    UsageError where the file or the tree make other trials than those that are there.
+    """
+    if tuple(known.job for known in ledger.jobs()) != plan.jobs or entry.timeout != plan.timeout:
+        raise UsageError(
+            f"this WORKDIR is that of another campaign ({entry.config_id}, {entry.source}): {plan.source} makes other "
+            "trials now; restore the file, or name another WORKDIR"
+        )
+    if entry.tree != plan.tree:
+        raise UsageError(
+            f"the Magma tree has changed since campaign {entry.config_id} began: its trials could not be compared; "
+            "restore the tree, or name another WORKDIR"
+        )
+    if entry.state is CampaignState.OPEN or not ledger.counts()[JobState.WAITING]:
+        return entry
+    opened = replace(entry, state=CampaignState.OPEN, ended_at=None)
+    ledger.save_campaign(opened)
+    return opened

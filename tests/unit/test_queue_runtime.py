@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from magma_remote.adapters.memory_station import MemoryMachine
+from magma_remote.model.entries import JobState
+from magma_remote.model.outcome import Reason
+from tests.worlds import RUN_SECONDS, TTR, World, jobs_left
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path, 6)
+    made.start_dispatcher()
+    made.start_worker("w1")
+    made.start_worker("w2")
+    return made
+
+
+def finish(world: World, at_most: float = 20 * RUN_SECONDS) -> None:
+    world.run(lambda: world.finished, at_most=at_most)
+    world.check()
+    assert jobs_left(world) == 0
+
+
+def test_all_jobs_end_in_the_result(world: World) -> None:
+    finish(world)
+    assert [entry.state for entry in world.entries()] == [JobState.DONE] * 6
+    assert len(world.all_starts()) == 6
+    for _ in range(20):
+        world.tick()
+    assert not any(world.disks.kept.values())
+
+
+def test_a_killed_workers_job_runs_elsewhere_within_ttr(tmp_path: Path) -> None:
+    world = World(tmp_path, 2)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.run(lambda: len(world.all_starts()) == 2, at_most=60)
+    world.start_worker("w2")
+    for _ in range(4):
+        world.tick()
+    world.kill_worker("w1")
+    world.run(lambda: len(world.all_starts()) == 4, at_most=TTR)
+    finish(world)
+    assert {entry.attempts for entry in world.entries()} == {2}
+
+
+def test_a_job_that_always_fails_is_dead_after_three_attempts(tmp_path: Path) -> None:
+    world = World(tmp_path, 4)
+    world.machine = MemoryMachine(fails=lambda a: Reason.NO_MONITOR if a.number == 1 else None)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.start_worker("w2")
+    finish(world)
+    entry = world.entries()[1]
+    assert (entry.state, entry.reason, entry.attempts) == (JobState.DEAD, Reason.NO_MONITOR, 3)
+    assert len([start for start in world.all_starts() if start.number == 1]) == 3
