@@ -155,7 +155,7 @@ def _run(dispatcher: Dispatcher, campaign: CampaignEntry, held: ExitStack) -> No
         with suppress(KeyboardInterrupt):
             held.close()
         click.echo(
-            f"Campaign {campaign.config_id} goes on: workers run what is in the queue, and keep their results. Type the "
+            f"Campaign {campaign.config_id} goes on: workers run what is queued, and keep their results. Type the "
             "same command to go on, or `magma-remote cancel` to end it.",
             err=True,
         )
