@@ -1,0 +1,46 @@
+"""`magma-remote drain`: have a worker finish what runs and leave."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+
+import click
+
+from magma_remote.adapters.beanstalk import BeanstalkQueue
+from magma_remote.cli.beside import beside
+from magma_remote.cli.settings import SETTINGS
+from magma_remote.model.messages import WorkerState
+from magma_remote.model.plain import plain
+from magma_remote.runtime import operations
+
+
+@click.command(short_help="Have a worker finish what runs, take nothing new and leave.")
+@click.argument("worker")
+@SETTINGS
+def drain(worker: str, settings: Path | None) -> None:
+    """Have WORKER, a name or an id as `status` shows them, finish what runs, take nothing new and leave.
+
+    \b
+    Example:
+      magma-remote drain worker-1
+    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    with beside(settings) as place:
+        found = operations.find_worker(place.ledger, worker)
+        beat = found.heartbeat
+        name = plain(beat.name)
+        if beat.state is WorkerState.DRAINING:
+            click.echo(f"Worker {name} drains already: {_left(len(beat.runs))}.")
+            return
+        queue = BeanstalkQueue(place.settings.queue.target)
+        try:
+            operations.drain(place.ledger, queue, found)
+        finally:
+            queue.close()
+        click.echo(f"Worker {name} is told to drain: it takes nothing new; {_left(len(beat.runs))}.")
+        click.echo("`magma-remote worker`, typed on its machine, brings it back.")
+
+
+def _left(runs: int) -> str:
+    if not runs:
+        return "nothing runs there, so it leaves at once"
+    return f"it leaves when {'the trial' if runs == 1 else f'the {runs} trials'} that it runs now have ended"
