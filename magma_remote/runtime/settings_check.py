@@ -29,7 +29,8 @@ FETCHED = "workdir_"
 
 # what a WORKDIR has itself; TEMP_RESULTS is removed at the end and must be none of it
 _WORKDIR_OWN = ("ar", "log", "poc", "trials", "manifests", "executions", "merging", "staging", "cache", LEDGER)
-_LEFT_AT_ONCE = {".lock", ".worker.json.new"}  # a start that was killed before it made anything else
+_LOG = "dispatcher.jsonl"
+_LEFT_AT_ONCE = {".lock", ".worker.json.new"}  # a worker that was killed before it made anything else
 
 
 def check_dispatcher(reading: Reading[DispatcherSettings], *, magma: Path | None = None) -> None:
@@ -41,7 +42,7 @@ def check_dispatcher(reading: Reading[DispatcherSettings], *, magma: Path | None
     )
     if workdir and temp:
         _check_apart(reading, workdir, temp)
-    resumed = workdir is not None and _is_there(workdir / LEDGER)
+    resumed = workdir is not None and (_is_there(workdir / LEDGER) or _is_begun(workdir))
     if workdir and not resumed:
         _check_absent(reading, "WORKDIR", workdir, "name another, or the WORKDIR of a campaign that is to go on")
     if temp and not resumed:
@@ -107,7 +108,7 @@ def _check_apart(reading: Reading[DispatcherSettings], workdir: Path, temp: Path
 
 def _check_absent(reading: Reading[DispatcherSettings], key: str, place: Path, hint: str) -> None:
     names = _names(reading, key, place)
-    if names is not None and not (names and names <= _LEFT_AT_ONCE):
+    if names is not None:
         _add(reading, key, f"{plain(str(place))} exists", "a folder that is not there yet", hint)
 
 
@@ -115,6 +116,16 @@ def _check_makeable(reading: _AnyReading, key: str, place: Path) -> None:
     there = _nearest(place)
     if there and there.is_dir() and not os.access(there, os.W_OK | os.X_OK):
         _add(reading, key, f"this user may not make or use it: {plain(str(there))} is not open to it", "another folder")
+
+
+def _is_begun(workdir: Path) -> bool:
+    """Whether a dispatcher was killed there before it had a ledger: it locks WORKDIR, then opens its log."""
+    try:
+        names = {path.name for path in workdir.iterdir()}
+        logs = [path.name for path in (workdir / "log").iterdir()] if "log" in names else []
+    except OSError:
+        return False
+    return ".lock" in names and names <= {".lock", "log"} and all(name.startswith(_LOG) for name in logs)
 
 
 def _check_fetched(reading: Reading[DispatcherSettings], temp: Path) -> None:

@@ -6,14 +6,13 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from magma_remote.adapters import claims
-from magma_remote.cli import drain as drain_command
 from magma_remote.model.entries import CampaignState, JobState
-from magma_remote.model.messages import Orders, WorkerState
+from magma_remote.model.messages import Orders, WorkerState, orders_tube
 from magma_remote.runtime import operations
 from tests.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, call, dispatched, refused
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from magma_remote.adapters.sqlite import SqliteLedger
-    from magma_remote.model.messages import Tube
+    from tests.queues import Beanstalkd
 
 FIRST_DEAD = DONE + RUNNING
 
@@ -117,32 +116,14 @@ def test_cancel_asks_a_person(ledger: SqliteLedger) -> None:
     assert " was cancelled.\nIts dispatcher ends it within seconds" in again
 
 
-class Put:
-    """A queue that only takes messages."""
-
-    def __init__(self, address: Any) -> None:
-        self.address = address
-        put.append(self)
-        self.messages: list[tuple[Tube | str, bytes]] = []
-
-    def put(self, tube: Tube | str, body: bytes) -> int:
-        self.messages.append((tube, body))
-        return 1
-
-    def close(self) -> None:
-        self.closed = True
-
-
-put: list[Put] = []
-
-
-def test_drain(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain_command, "BeanstalkQueue", Put)
-    put.clear()
+def test_drain(ledger: SqliteLedger, beanstalkd: Beanstalkd) -> None:
+    Path("dispatcher.hjson").write_text(SETTINGS.replace("unix:/nowhere/queue.sock", str(beanstalkd.address)))
     said = call("drain", "worker-1").stdout
     assert said.startswith("Worker worker-1 is told to drain: it takes nothing new; it leaves when the 3 trials")
-    assert (put[0].address, put[0].closed) == ("/nowhere/queue.sock", True)
-    assert put[0].messages == [("orders.id0", Orders(config_id=CONFIG, drain=True).encode())]
+    with closing(beanstalkd.queue()) as queue:
+        message = queue.reserve(orders_tube("id0"))
+    assert message
+    assert Orders.decode(message.body) == Orders(config_id=CONFIG, drain=True)
     entry = operations.find_worker(ledger, "worker-1")
     ledger.save_worker(replace(entry, heartbeat=replace(entry.heartbeat, state=WorkerState.DRAINING, runs=())))
     assert call("drain", "worker-1").stdout == (

@@ -96,10 +96,15 @@ def test_a_campaign_that_goes_on(place: Path) -> None:
     )
 
 
-def test_a_start_that_ended_at_once_is_forgiven(place: Path) -> None:
-    (place / "workdir").mkdir()
+def test_a_start_that_was_killed_at_once_goes_on(place: Path) -> None:
+    (place / "workdir" / "log").mkdir(parents=True)
+    (place / "temp").mkdir()
+    (place / "workdir" / "log" / "dispatcher.jsonl").touch()
+    assert len(refused(place)) == 2
     (place / "workdir" / ".lock").touch()
     dispatch()
+    (place / "workdir" / "log" / "other.log").touch()
+    assert len(refused(place)) == 2
 
 
 @pytest.mark.parametrize(
