@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from magma_remote.adapters.hjson_file import parse_hjson
-from magma_remote.errors import ConfigError, Problem
+from magma_remote.errors import ConfigError
 from magma_remote.model.address import Address
 from magma_remote.model.settings import (
     DISPATCHER_KEYS,
@@ -250,9 +250,3 @@ def test_what_is_wrong_is_told_with_what_is_missing() -> None:
         (None, "DISPATCHER_IP"),
         (None, "WORKER_IP"),
     ]
-
-
-def test_errors_of_several_files_keep_their_files() -> None:
-    first = ConfigError([Problem(key="A", line=1, found="bad", allowed="")], source="a.hjson")
-    second = ConfigError([Problem(key="B", found="missing", allowed="x")], source="b.hjson")
-    assert str(ConfigError.joined([first, second])) == "a.hjson:1: A: bad\nb.hjson: B: missing; allowed: x"
