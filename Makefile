@@ -20,5 +20,6 @@ check: setup  ## ruff, mypy, yamllint, unit and integration tests
 test: setup  ## everything: check and the acceptance tests
 	@scripts/check tests
 
-bench: setup  ## overhead of quickrun over the ideal
+bench: setup  ## overhead of quickrun over the ideal; campaigns of 1,000 to 20,000 jobs beside the queue alone
 	@.venv/bin/python tests/bench/quickrun.py
+	@.venv/bin/python -m tests.bench.campaign
