@@ -30,6 +30,7 @@ from magma_remote.runtime.logs import console, open_log
 from magma_remote.runtime.opening import Plan, begin, check_size, resume
 from magma_remote.runtime.preflight import check_names
 from magma_remote.runtime.results import MergedResults
+from magma_remote.runtime.settings_check import LEDGER
 from magma_remote.runtime.signals import on_stop, outlast
 from magma_remote.runtime.slot import refuse_other
 from magma_remote.runtime.tree_digest import tree_digest
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.ports import Ledger
 
-LEDGER = "ledger.sqlite"
 _MOST_MISSING = 20
 
 log = logging.getLogger(__name__)
@@ -70,18 +70,18 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
     with ExitStack() as held:
         held.callback(queue.close)
         _refuse_other(queue, chosen.workdir / LEDGER, force=force)
-        for folder in (chosen.workdir, chosen.temp_results):
-            _make(folder)
+        _make(chosen.workdir)
         held.enter_context(claims.workdir_lock(chosen.workdir))
         held.enter_context(open_log(chosen.workdir / "log" / "dispatcher.jsonl"))
         held.enter_context(console(sys.stderr))
         ledger = SqliteLedger(chosen.workdir / LEDGER)
         held.callback(ledger.close)
         campaign = _open(ledger, plan)
+        _make(chosen.temp_results)
         crew = ThreadCrew(chosen.fetches)
         held.callback(crew.close)
         dispatcher = Dispatcher(
-            Seat(host=socket.gethostname(), workdir=str(chosen.workdir)),
+            Seat(host=socket.gethostname(), workdir=str(chosen.workdir), ttr=chosen.ttr),
             ledger=ledger,
             queue=queue,
             results=_results(chosen),

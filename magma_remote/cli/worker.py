@@ -53,7 +53,7 @@ def worker(*, once: bool, settings: Path | None) -> None:
     outlast()
     with ExitStack() as held:
         name = held.enter_context(open_workdirs(chosen.workdirs, chosen.name, claims))
-        held.enter_context(open_log(chosen.workdirs / "log" / "worker.jsonl"))
+        held.enter_context(open_log(chosen.workdirs / "log" / "worker.jsonl", worker=chosen.name))
         held.enter_context(console(sys.stderr))
         station = LocalStation(_station_settings(chosen, name), _outside())
         queue = BeanstalkQueue(chosen.queue.target, timeout=_QUEUE_SECONDS)

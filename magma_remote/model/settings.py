@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .address import Address, parse_host
+from .messages import TTR
 from .names import PLAIN_NAME
 from .settings_reader import SettingsReader, plain_name
 
@@ -25,6 +26,7 @@ DISPATCHER_KEYS = (
     "SSH_KEY",
     "SSH_KNOWN_HOSTS",
     "FETCHES",
+    "TTR",
 )
 WORKER_KEYS = (
     "WORKDIRS",
@@ -41,6 +43,8 @@ WORKER_KEYS = (
 COPY_TYPES = ("rsync", "scp")
 LOOPBACK = "127.0.0.1"
 MOST_FETCHES = 64  # more ssh connections at once than a server takes
+LEAST_TTR = 10  # a worker must be able to speak several times meanwhile, on a machine that is busy with trials
+MOST_TTR = 3600
 _QUEUE = "host:port, or the path of a unix socket"
 _HOST = "an IP address or a host name"
 
@@ -49,7 +53,8 @@ _HOST = "an IP address or a host name"
 class DispatcherSettings:
     """dispatcher.hjson. Paths are absolute, with all links resolved; `jobs_config` is None where the file has none.
 
-    `copy_type` is rsync or scp; `fetches` is how many results are fetched at once.
+    `copy_type` is rsync or scp; `fetches` is how many results are fetched at once; a job whose worker is silent for
+    `ttr` seconds is another's.
     """
 
     temp_results: Path
@@ -60,6 +65,7 @@ class DispatcherSettings:
     ssh_key: Path | None = None
     ssh_known_hosts: Path | None = None
     fetches: int = 4
+    ttr: int = TTR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +112,7 @@ def read_dispatcher(
         ssh_key=reader.path("SSH_KEY"),
         ssh_known_hosts=reader.path("SSH_KNOWN_HOSTS"),
         fetches=reader.number("FETCHES", 4, MOST_FETCHES),
+        ttr=reader.number("TTR", TTR, MOST_TTR, least=LEAST_TTR),
     )
     return reader.reading(settings)
 

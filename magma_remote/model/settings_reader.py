@@ -93,12 +93,12 @@ class SettingsReader:
             self._bad.add(key)
         return found or options[0]
 
-    def number(self, key: str, default: int, most: int) -> int:
-        """An integer from 1 to `most`."""
+    def number(self, key: str, default: int, most: int, *, least: int = 1) -> int:
+        """An integer from `least`, which is 1 or more, to `most`."""
         node = self._members.get(key)
         number = None if node is None else self.fields.integer(key, node, 1)
-        if node is not None and number is not None and number > most:
-            self._reject(key, node, f"an integer from 1 to {most}")
+        if node is not None and number is not None and not least <= number <= most:
+            self._reject(key, node, f"an integer from {least} to {most}")
             return default
         return number or default
 

@@ -56,7 +56,8 @@ class Results(Protocol):
     def fetch(self, run: RunEntry) -> None:
         """Bring a reported run's folder into TEMP_RESULTS and verify it against its manifest.
 
-        TransferError where another try may help, CorruptError where the folder is not what the worker said.
+        TransferError where another try may help, CorruptError where the folder is not what the worker said,
+        StorageError where TEMP_RESULTS cannot take it now.
         """
 
     def merge(self, run: RunEntry, job: Job) -> None:

@@ -11,6 +11,7 @@ from magma_remote.model.entries import JobState, RunEntry, RunState
 from magma_remote.model.messages import WorkerState
 from magma_remote.model.outcome import Reason
 from magma_remote.model.redispatch import NO_FAULT, after_failure, after_loss
+from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
@@ -170,6 +171,9 @@ class Book:
         job = self._ledger.job(number)
         if job and job.state is JobState.FETCHED:
             self._ledger.save_job(replace(job, state=JobState.DONE))
+            counts = self._ledger.counts()
+            extra = facts(job.job, number=number, run=job.run, action="done")
+            log.info("%s is done, %d of %d", job.job, counts[JobState.DONE], sum(counts.values()), extra=extra)
             run = self._ledger.run(job.run or "")
             if run:
                 self.outbox.forget[run.worker].add(run.run)
@@ -193,11 +197,11 @@ class Book:
         if after == before:
             return
         self._ledger.save_job(after)
-        facts = {"job": str(after.job), "number": after.number, "reason": after.reason and after.reason.value}
+        extra = facts(after.job, number=after.number, reason=after.reason and after.reason.value)
         if after.state is JobState.DEAD:
-            log.error("job %s is dead after %d attempts: %s", after.job, after.attempts, after.message, extra=facts)
+            log.error("job %s is dead after %d attempts: %s", after.job, after.attempts, after.message, extra=extra)
         elif after.reason:
-            log.warning("job %s goes out again: %s", after.job, after.message, extra=facts)
+            log.warning("job %s goes out again: %s", after.job, after.message, extra=extra)
 
     def _able(self) -> set[str]:
         ready = {WorkerState.READY, WorkerState.PREPARING}

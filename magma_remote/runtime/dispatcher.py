@@ -135,15 +135,17 @@ class Dispatcher:
 
     def _end(self) -> None:
         self._feeding.sweep()
-        try:
-            self._results.finish()
-        except StorageError as error:
-            log.warning("%s", error)
         with self._ledger.transaction():
+            if not self._is_over():  # somebody has put a job back meanwhile
+                return
             campaign = _campaign(self._ledger)
             state = CampaignState.ENDED if campaign.state is CampaignState.OPEN else campaign.state
             self._ledger.save_campaign(replace(campaign, state=state, ended_at=self._clock.now()))
             self._ledger.save_warnings(())
+        try:
+            self._results.finish()
+        except StorageError as error:
+            log.warning("%s", error)
         found = read_slot(self._queue)
         if found is None or found.config_id == campaign.config_id:
             put_slot(self._queue, replace(self._broadcast, open=False))

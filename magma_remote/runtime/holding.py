@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.messages import Tube
+from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ class Holding:
         back = self._queue.take(Tube.JOBS, message.id)
         if back and back.body == message.body:
             held.message = back
-            log.info("took the job back after a broken connection", extra=_facts(held))
+            log.info("%s was taken back after a broken connection", held.assignment.job, extra=_facts(held))
             return True
         if back:
             self._queue.release(back)
@@ -85,9 +86,9 @@ class Holding:
         held.message = None
         if found and found.body == message.body:
             return False
-        log.warning("the queue has lost the job of a run; the run goes on", extra=_facts(held))
+        log.warning("the queue has lost %s; its run goes on", held.assignment.job, extra=_facts(held))
         return True
 
 
-def _facts(held: Held) -> dict[str, str]:
-    return {"run": held.run, "job": str(held.assignment.job)}
+def _facts(held: Held) -> dict[str, Any]:
+    return facts(held.assignment.job, run=held.run)

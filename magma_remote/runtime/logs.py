@@ -15,7 +15,7 @@ from magma_remote.errors import StorageError
 from magma_remote.model.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from io import TextIOWrapper
     from pathlib import Path
     from typing import TextIO
@@ -38,10 +38,14 @@ def facts(job: Job, **more: Any) -> dict[str, Any]:
 
 
 class JsonLines(logging.Formatter):
-    """`{"time": "2024-05-01T12:00:00.123Z", "level": "info", "message": …}` and all that `extra` gives.
+    """`{"time": "2024-05-01T12:00:00.123Z", "level": "info", "message": …}` and all that `always` and `extra` give.
 
     A traceback is in `error`.
     """
+
+    def __init__(self, always: Mapping[str, str]) -> None:
+        super().__init__()
+        self._always = always
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of ASCII."""
@@ -50,6 +54,7 @@ class JsonLines(logging.Formatter):
             "time": time_of.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
+            **self._always,
         }
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD and value is not None}
         if record.exc_info:
@@ -70,10 +75,10 @@ class PeopleLines(logging.Formatter):
 class LastingFile(RotatingFileHandler):
     """A log file whose trouble, such as a full disk, costs lines and nothing else; it is told once on `sys.stderr`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, always: Mapping[str, str]) -> None:
         self._told = False
         super().__init__(path, maxBytes=LARGEST, backupCount=OLDER, encoding="utf-8")
-        self.setFormatter(JsonLines())
+        self.setFormatter(JsonLines(always))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or lose it."""
@@ -116,11 +121,11 @@ class _Console(logging.StreamHandler["TextIO"]):
 
 
 @contextmanager
-def open_log(path: Path) -> Iterator[None]:
-    """Append JSON lines to a file for the block; StorageError where it cannot be opened."""
+def open_log(path: Path, **always: str) -> Iterator[None]:
+    """Append JSON lines to a file for the block, `always` in each of them; StorageError where it cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = LastingFile(path)
+        handler = LastingFile(path, always)
     except OSError as error:
         raise StorageError(f"the log {path} cannot be written: {error.strerror or error}") from error
     with _handling(handler):

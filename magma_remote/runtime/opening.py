@@ -77,7 +77,7 @@ def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
             f"the Magma tree has changed since campaign {entry.config_id} began: its trials could not be compared; "
             "restore the tree, or name another WORKDIR"
         )
-    if entry.state is CampaignState.OPEN or not ledger.counts()[JobState.WAITING]:
+    if entry.ended_at is None or not ledger.counts()[JobState.WAITING]:
         return entry
     opened = replace(entry, state=CampaignState.OPEN, ended_at=None)
     ledger.save_campaign(opened)

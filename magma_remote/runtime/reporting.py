@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.model.messages import Feedback, Grave, Tube, shortened
 from magma_remote.model.outcome import Reason
+from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from magma_remote.model.messages import Broadcast
@@ -75,11 +76,10 @@ class Reporting:
         if held.message:
             self._queue.delete(held.message)
         self._holding.remove(ended.run)
-        log.info(
-            "run ended: %s",
-            ended.message or "complete",
-            extra={"run": ended.run, "job": str(held.assignment.job), "reason": ended.reason and ended.reason.value},
-        )
+        reason = ended.reason and ended.reason.value
+        extra = facts(held.assignment.job, run=ended.run, action="end", reason=reason)
+        how = f"{reason}: {held.given_up or ended.message}" if reason else "complete"
+        log.log(logging.WARNING if reason else logging.INFO, "%s: %s", held.assignment.job, how, extra=extra)
 
     def _feedback(self, assignment: Assignment, ended: RunEnded) -> Feedback:
         if ended.place is None:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import CorruptError, StorageError, TransferError
+from magma_remote.runtime.cache import is_full
 from magma_remote.runtime.entering import Entering, check_contents, is_entered
 from magma_remote.runtime.manifest import load, sync_folder, verify
 from magma_remote.runtime.storage import storage_errors
@@ -65,8 +66,10 @@ class MergedResults:
                 sync_file_system(part)
                 part.rename(self.temp / name)
                 sync_folder(self.temp)
-        except StorageError as error:
-            raise TransferError(f"a result of run {run.run} cannot be kept: {error}") from error
+        except TransferError as error:
+            if is_full(self.temp):
+                raise StorageError(f"{self.temp} is full: make room, fetching goes on then ({error})") from error
+            raise
         except CorruptError:
             remove(part)  # what was altered on its way is not taken for the beginning of the next try's
             raise

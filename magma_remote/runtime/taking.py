@@ -11,6 +11,7 @@ from magma_remote.model.admission import Abilities, Choice, History, admit
 from magma_remote.model.messages import Grave, JobMessage, Tube
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import NORMAL
+from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class Taking:
         )
         self._queue.put(Tube.GRAVEYARD, grave.encode())
         self._queue.delete(delivery)
-        log.warning("job given to the graveyard: %s", why, extra={"job": str(message), "reason": reason.value})
+        log.warning("%s goes to the graveyard: %s", message, why, extra=facts(message.job, reason=reason.value))
 
     def _read(self, delivery: Delivery) -> JobMessage | None:
         try:

@@ -11,6 +11,7 @@ from magma_remote.model.entries import JobState, RunState, Warned
 from magma_remote.model.messages import WorkerState
 from magma_remote.model.outcome import Reason
 from magma_remote.model.units import human_seconds
+from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import WorkerEntry
@@ -119,7 +120,7 @@ class Watching:
             if entry.job.fuzzer == fuzzer:
                 message = f"no worker could run it: {why}"
                 self._ledger.save_job(replace(entry, state=JobState.DEAD, reason=Reason.UNABLE, message=message))
-                log.error("job %s is dead: %s", entry.job, message, extra={"job": str(entry.job)})
+                log.error("job %s is dead: %s", entry.job, message, extra=facts(entry.job, number=entry.number))
 
     def _warn(self, found: dict[str, str]) -> None:
         before = {warned.key: warned for warned in self._ledger.warnings()}

@@ -15,6 +15,7 @@ from magma_remote.ports import Assignment, Prepared, RunEnded
 from magma_remote.runtime.following import Following
 from magma_remote.runtime.heartbeat import Pulse
 from magma_remote.runtime.holding import Held, Holding
+from magma_remote.runtime.logs import facts
 from magma_remote.runtime.reporting import Reporting
 from magma_remote.runtime.taking import Taking, new_run
 
@@ -174,7 +175,8 @@ class Worker:
     def _give_up(self, held: Held, why: str) -> None:
         if not held.given_up:
             held.given_up = why
-            log.warning("run %s is stopped: %s", held.run, why, extra={"run": held.run})
+            extra = facts(held.assignment.job, run=held.run, action="stop")
+            log.warning("%s is stopped: %s", held.assignment.job, why, extra=extra)
             self._station.stop(held.run)
 
     # jobs
@@ -248,11 +250,8 @@ class Worker:
             if held and held.given_up:
                 self._end(RunEnded(run=assignment.run, reason=Reason.INTERRUPTED))
             else:
-                log.info(
-                    "run starts on CPUs %s",
-                    cpu_list(assignment.cpus),
-                    extra={"run": assignment.run, "job": str(assignment.job)},
-                )
+                extra = facts(assignment.job, run=assignment.run, action="start")
+                log.info("%s starts on CPUs %s", assignment.job, cpu_list(assignment.cpus), extra=extra)
                 self._station.start(assignment)
         self._to_start = []
 

@@ -69,9 +69,10 @@ def test_a_dispatcher_with_the_least() -> None:
 
 
 def test_a_dispatcher_with_everything() -> None:
-    text = "COPY_TYPE: scp\nQUEUE: unix:/run/q\nSSH_KEY: key\nSSH_KNOWN_HOSTS: /etc/hosts\nFETCHES: 8"
+    text = "COPY_TYPE: scp\nQUEUE: unix:/run/q\nSSH_KEY: key\nSSH_KNOWN_HOSTS: /etc/hosts\nFETCHES: 8\nTTR: 600"
     settings = dispatcher(with_all(DISPATCHER, text))
-    assert (settings.copy_type, settings.queue, settings.fetches) == ("scp", Address(path="/run/q"), 8)
+    assert (settings.copy_type, settings.queue) == ("scp", Address(path="/run/q"))
+    assert (settings.fetches, settings.ttr) == (8, 600)
     assert (settings.ssh_key, settings.ssh_known_hosts) == (Path("/here/key"), Path("/etc/hosts"))
 
 
@@ -160,6 +161,8 @@ def test_the_queue_is_the_dispatchers_in_ipv6_too() -> None:
             id="number for a path",
         ),
         pytest.param("FETCHES: 65", "1: FETCHES: found 65; allowed: an integer from 1 to 64", id="too many fetches"),
+        pytest.param("TTR: 9", "1: TTR: found 9; allowed: an integer from 10 to 3600", id="a TTR too short to be kept"),
+        pytest.param("TTR: 3601", "1: TTR: found 3601; allowed: an integer from 10 to 3600", id="an hour without a word"),
         pytest.param(
             'FETCHES: "4"',
             '1: FETCHES: found "4"; allowed: an integer of 1 or more; write it without quotes',
