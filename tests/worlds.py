@@ -16,7 +16,8 @@ from magma_remote.model.entries import CampaignEntry, JobEntry, JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Tube
 from magma_remote.runtime.dispatcher import Dispatcher, Seat
-from magma_remote.runtime.worker import Identity, Worker
+from magma_remote.runtime.telling import Identity
+from magma_remote.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

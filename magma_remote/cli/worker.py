@@ -25,7 +25,8 @@ from magma_remote.runtime.logs import console, open_log
 from magma_remote.runtime.signals import ignore, on_stop, outlast
 from magma_remote.runtime.station import LocalStation
 from magma_remote.runtime.station_settings import StationOutside, StationSettings
-from magma_remote.runtime.worker import Identity, Worker
+from magma_remote.runtime.telling import Identity
+from magma_remote.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from magma_remote.model.document import Table

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.entries import JobState, RunEntry, RunState
@@ -12,6 +11,7 @@ from magma_remote.model.messages import WorkerState
 from magma_remote.model.outcome import Reason
 from magma_remote.model.redispatch import NO_FAULT, after_failure, after_loss
 from magma_remote.runtime.logs import facts
+from magma_remote.runtime.outbox import Outbox
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNCOUNTED = {RunState.RETURNED, RunState.DROPPED}
-
-
-@dataclass
-class Outbox:
-    """What workers are to be told, by their ids."""
-
-    forget: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    stop: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-
-    def sorted(self) -> dict[str, tuple[list[str], list[str]]]:
-        """What to forget and what to stop, for each worker that there is something for."""
-        workers = sorted(self.forget.keys() | self.stop.keys())
-        return {worker: (sorted(self.forget[worker]), sorted(self.stop[worker])) for worker in workers}
-
-    def clear(self, worker: str) -> None:
-        """The worker has been told."""
-        self.forget.pop(worker, None)
-        self.stop.pop(worker, None)
 
 
 class Book:

@@ -14,7 +14,7 @@ from magma_remote.runtime.book import Book
 from magma_remote.runtime.feeding import Feeding
 from magma_remote.runtime.gathering import Gathering
 from magma_remote.runtime.inbox import Inbox
-from magma_remote.runtime.slot import clear_jobs, hold_slot, put_slot, read_slot
+from magma_remote.runtime.slot import broadcast, clear_jobs, hold_slot, read_slot
 from magma_remote.runtime.watching import Watching
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Dispatcher:
         if found and found.config_id == self._broadcast.config_id:
             self._broadcast = replace(self._broadcast, since=found.since)
         if found != self._broadcast:
-            put_slot(self._queue, self._broadcast)
+            broadcast(self._queue, self._broadcast)
         if cleared := clear_jobs(self._queue, self._broadcast.config_id):
             log.info("removed %d jobs that another campaign had left", cleared)
 
@@ -148,7 +148,7 @@ class Dispatcher:
             log.warning("%s", error)
         found = read_slot(self._queue)
         if found is None or found.config_id == campaign.config_id:
-            put_slot(self._queue, replace(self._broadcast, open=False))
+            broadcast(self._queue, replace(self._broadcast, open=False))
         self.finished = True
 
 

@@ -45,27 +45,28 @@ def refuse_other(queue: Queue, config_id: str) -> None:
         )
 
 
-def put_slot(queue: Queue, broadcast: Broadcast) -> None:
-    """Put a broadcast in front of what is there, which goes afterwards: the slot is never empty."""
+def broadcast(queue: Queue, message: Broadcast) -> str:
+    """Put a broadcast in front of what is there, which goes afterwards: the slot is never empty. Its config id."""
     old = queue.peek_ready(Tube.BROADCAST)
     stats = queue.stats(old) if old else None
-    queue.put(Tube.BROADCAST, broadcast.encode(), priority=(stats.priority if stats else _FIRST) - 1)
+    queue.put(Tube.BROADCAST, message.encode(), priority=(stats.priority if stats else _FIRST) - 1)
     if old:
         queue.delete(old)
+    return message.config_id
 
 
-def hold_slot(queue: Queue, broadcast: Broadcast) -> None:
+def hold_slot(queue: Queue, ours: Broadcast) -> None:
     """Put our broadcast back where anybody deleted it; ReplacedError where another campaign is open there."""
     found = read_slot(queue)
-    if found == broadcast:
+    if found == ours:
         return
-    if found and found.open and found.config_id != broadcast.config_id and found.since > broadcast.since:
+    if found and found.open and found.config_id != ours.config_id and found.since > ours.since:
         raise ReplacedError(
-            f"campaign {broadcast.config_id} was replaced on this queue by {found.config_id} ({found.source}), from "
+            f"campaign {ours.config_id} was replaced on this queue by {found.config_id} ({found.source}), from "
             f"{found.dispatcher}: its jobs are in the ledger, the same command goes on with them once the other ends"
         )
-    put_slot(queue, broadcast)
-    log.info("broadcast campaign %s", broadcast.config_id)
+    broadcast(queue, ours)
+    log.info("broadcast campaign %s", ours.config_id)
 
 
 def clear_jobs(queue: Queue, keep: str) -> int:

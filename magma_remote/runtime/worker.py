@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import QueueError, WireError
 from magma_remote.model.admission import Abilities
 from magma_remote.model.cpus import cpu_list
-from magma_remote.model.messages import Heartbeat, Inability, Orders, RunStatus, Tube, WorkerState, orders_tube
+from magma_remote.model.messages import Orders, Tube, WorkerState, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Assignment, Prepared, RunEnded
 from magma_remote.runtime.following import Following
-from magma_remote.runtime.heartbeat import Pulse
 from magma_remote.runtime.holding import Held, Holding
 from magma_remote.runtime.logs import facts
 from magma_remote.runtime.reporting import Reporting
 from magma_remote.runtime.taking import Taking, new_run
+from magma_remote.runtime.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from magma_remote.model.messages import JobMessage
     from magma_remote.ports import Clock, Delivery, Queue, Station
     from magma_remote.runtime.leases import Lease
+    from magma_remote.runtime.telling import Identity
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +32,7 @@ LEAVE_SECONDS = 6.0
 """How long a worker that is told to leave waits for its containers to end."""
 
 _GRACE_SECONDS = 3.0  # after a lost connection everybody takes back what is theirs before anybody takes what is new
-_BEAT_SECONDS = 15.0
 _GOODBYE_SECONDS = 30.0  # for the dispatcher to confirm the last results
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Who a worker is: `worker` is its id for ever, `name` and `host` are for people and for fetching."""
-
-    worker: str
-    name: str
-    host: str
-    version: str
 
 
 class Worker:
@@ -60,7 +49,7 @@ class Worker:
         self._draining = False
         self._leaving = False
         self._following = Following(queue, station, clock)
-        self._pulse = Pulse(queue)
+        self._telling = Telling(identity, self._following, self.holding, queue=queue, station=station, clock=clock)
         self._taking = Taking(queue, identity.worker)
         self._reporting = Reporting(queue, station, self.holding, identity.worker)
         self._lease_of: dict[str, Lease] = {}
@@ -112,7 +101,7 @@ class Worker:
     def _give_back(self) -> None:
         self._reporting.put_complete()
         left = list(self.holding)
-        self._pulse.beat(self._heartbeat(returned=tuple(held.run for held in left)), self._clock.monotonic())
+        self._beat(returned=tuple(held.run for held in left))
         for held in left:
             if held.message:
                 self._queue.release(held.message)
@@ -255,49 +244,11 @@ class Worker:
                 self._station.start(assignment)
         self._to_start = []
 
-    # what is told
-
-    def _beat(self) -> None:
-        heartbeat, now = self._heartbeat(), self._clock.monotonic()
-        if self._pulse.due(heartbeat, now, every=_BEAT_SECONDS):
-            self._pulse.beat(heartbeat, now)
-
-    def _heartbeat(self, returned: tuple[str, ...] = ()) -> Heartbeat:
-        following, prepared = self._following, self._following.prepared
-        return Heartbeat(
-            config_id=following.config_id,
-            worker=self._identity.worker,
-            name=self._identity.name,
-            host=self._identity.host,
-            state=self._state(),
-            at=self._clock.now(),
-            detail=self._station.progress() if following.state is WorkerState.PREPARING else following.detail,
-            sets=prepared.sets if prepared else (),
-            housekeeping=prepared.housekeeping if prepared else (),
-            runs=() if self._leaving else tuple(map(self._status, self.holding)),
-            returned=returned,
-            cannot=tuple(Inability(fuzzer=f, why=why) for f, why in prepared.cannot.items()) if prepared else (),
-            version=self._identity.version,
+    def _beat(self, returned: tuple[str, ...] = ()) -> None:
+        state = (
+            WorkerState.STOPPED if self._leaving else WorkerState.DRAINING if self._draining else self._following.state
         )
-
-    def _state(self) -> WorkerState:
-        if self._leaving:
-            return WorkerState.STOPPED
-        return WorkerState.DRAINING if self._draining else self._following.state
-
-    def _status(self, held: Held) -> RunStatus:
-        started = held.assignment not in self._to_start
-        phase, since, triggered = self._station.status(held.run) if started else ("starting", held.started_at, ())
-        return RunStatus(
-            run=held.run,
-            number=held.assignment.number,
-            attempt=held.assignment.attempt,
-            phase=phase,
-            since=since,
-            started_at=held.started_at,
-            cpus=held.assignment.cpus,
-            triggered=triggered,
-        )
+        self._telling.tell(state, waiting={assignment.run for assignment in self._to_start}, returned=returned)
 
     # a queue that comes and goes
 

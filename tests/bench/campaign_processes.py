@@ -22,7 +22,8 @@ from magma_remote.runtime.crew import ThreadCrew
 from magma_remote.runtime.dispatcher import Dispatcher, Seat
 from magma_remote.runtime.logs import open_log
 from magma_remote.runtime.opening import Plan, begin
-from magma_remote.runtime.worker import Identity, Worker
+from magma_remote.runtime.telling import Identity
+from magma_remote.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
