@@ -12,7 +12,7 @@ from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
 from magma_remote.cli.loading import load
 from magma_remote.cli.progress import PlainReporter
-from magma_remote.cli.quickrun import _owner
+from magma_remote.cli.owner import image_owner
 from magma_remote.model.cpus import layout_for
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
@@ -50,7 +50,7 @@ def run_one(lab: Lab, fuzzargs: str, **limits: Any) -> Result:
         campaign=loaded.campaign,
         campaign_id="test",
         root=loaded.root,
-        owner=_owner(),
+        owner=image_owner(),
         workdir=workdir,
         worker_ip="here",
         cpus=(CPUS[0],),
