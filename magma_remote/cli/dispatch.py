@@ -81,7 +81,7 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
         crew = ThreadCrew(chosen.fetches)
         held.callback(crew.close)
         dispatcher = Dispatcher(
-            Seat(host=socket.gethostname(), workdir=str(chosen.workdir), ttr=chosen.ttr),
+            _seat(chosen, loaded),
             ledger=ledger,
             queue=queue,
             results=_results(chosen),
@@ -101,6 +101,11 @@ def _plan(loaded: Loaded) -> Plan:
         timeout=loaded.campaign.timeout.seconds,
         jobs=loaded.jobs,
     )
+
+
+def _seat(chosen: DispatcherSettings, loaded: Loaded) -> Seat:
+    demands = {fuzzer: loaded.campaign.workers_for(fuzzer) for fuzzer in loaded.campaign.fuzzers}
+    return Seat(host=socket.gethostname(), workdir=str(chosen.workdir), ttr=chosen.ttr, demands=demands)
 
 
 def _refuse_other(queue: BeanstalkQueue, ledger: Path, *, force: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import QueueError, StorageError
@@ -12,13 +12,14 @@ from magma_remote.model.messages import TTR, Broadcast, Orders, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.book import Book
 from magma_remote.runtime.feeding import Feeding
+from magma_remote.runtime.forecast import Forecast
 from magma_remote.runtime.gathering import Gathering
 from magma_remote.runtime.inbox import Inbox
 from magma_remote.runtime.slot import broadcast, clear_jobs, hold_slot, read_slot
 from magma_remote.runtime.watching import Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from magma_remote.model.entries import CampaignEntry
     from magma_remote.ports import Clock, Crew, Ledger, Queue, Results
@@ -32,11 +33,15 @@ _MOST_ORDERS = 1000  # runs in one message
 
 @dataclass(frozen=True, kw_only=True)
 class Seat:
-    """Where a dispatcher sits, for messages about it; `ttr` is the jobs' in seconds."""
+    """Where a dispatcher sits, for messages about it; `ttr` is the jobs' in seconds.
+
+    `demands` are the CPUs of a trial of each fuzzer, 1 where it has none.
+    """
 
     host: str
     workdir: str
     ttr: int = TTR
+    demands: Mapping[str, int] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -56,6 +61,7 @@ class Dispatcher:
         self._feeding = Feeding(campaign.config_id, queue, ledger, clock, ttr=seat.ttr)
         self._gathering = Gathering(ledger, book, results, crew, clock)
         self._watching = Watching(ledger, book, clock, lost_after=seat.ttr * 1.25, timeout=campaign.timeout)
+        self._forecast = Forecast(ledger, clock, seat.demands)
         self._held_at = float("-inf")
         self._gone = ""
 
@@ -89,6 +95,7 @@ class Dispatcher:
         if self._gathering.trouble:
             troubles["storage"] = self._gathering.trouble
         self._watching.look(troubles, hearing=not self._gone)
+        self._forecast.look()
         return done
 
     def _talk(self) -> int:
