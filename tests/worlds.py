@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from magma_remote.model.entries import RunEntry
+    from magma_remote.model.entries import RunEntry, WorkerEntry
     from magma_remote.ports import Assignment, Kept
 
 CONFIG = "c0ffee"
@@ -188,11 +188,12 @@ class DispatcherProcess(Process):
 class World:
     """Workers are named by numbers; `fails` says which runs go wrong."""
 
-    def __init__(self, folder: Path, jobs: int, *, patience: int = 0) -> None:
+    def __init__(self, folder: Path, jobs: int, *, patience: int = 0, ttr: int = TTR) -> None:
         self.clock = MemoryClock()
         self.server = MemoryServer(self.clock)
         self.disks = Disks()
         self.patience = patience
+        self.ttr = ttr
         self.workers: dict[str, WorkerProcess] = {}
         self.dispatcher: DispatcherProcess | None = None
         self.machine = MemoryMachine(prepare_seconds=5.0, run_seconds=RUN_SECONDS)
@@ -226,7 +227,7 @@ class World:
         fuse = Fuse()
         queue, ledger = MortalQueue(self.server, fuse), SqliteLedger(self.path)
         dispatcher = Dispatcher(
-            Seat(host="d", workdir="/w", ttr=TTR),
+            Seat(host="d", workdir="/w", ttr=self.ttr),
             ledger=ledger,
             queue=queue,
             results=MemoryResults(self.disks, fuse),
@@ -308,6 +309,11 @@ class World:
             return list(ledger.jobs())
         finally:
             ledger.close()
+
+    def known_workers(self) -> tuple[WorkerEntry, ...]:
+        """All workers of the ledger."""
+        with closing(SqliteLedger.open_existing(self.path)) as ledger:
+            return ledger.workers()
 
     @property
     def finished(self) -> bool:

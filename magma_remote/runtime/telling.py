@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from magma_remote.runtime.following import Following
     from magma_remote.runtime.holding import Held, Holding
 
-_EVERY_SECONDS = 15.0
+_EVERY_SECONDS = 15.0  # at the most
+_TIMES = 8  # in a TTR: who is silent for a little more than one is lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,12 @@ class Telling:
     def tell(self, state: WorkerState, *, waiting: Collection[str], returned: tuple[str, ...]) -> None:
         """Say what there is to say; runs in `waiting` are about to start, those in `returned` were given up."""
         heartbeat, now = self._heartbeat(state, waiting, returned), self._clock.monotonic()
-        if self._pulse.due(heartbeat, now, every=_EVERY_SECONDS):
+        if self._pulse.due(heartbeat, now, every=self._every()):
             self._pulse.beat(heartbeat, now)
+
+    def _every(self) -> float:
+        broadcast = self._following.broadcast
+        return min(_EVERY_SECONDS, broadcast.ttr / _TIMES) if broadcast else _EVERY_SECONDS
 
     def _heartbeat(self, state: WorkerState, waiting: Collection[str], returned: tuple[str, ...]) -> Heartbeat:
         following, prepared = self._following, self._following.prepared

@@ -61,3 +61,13 @@ def test_a_job_that_always_fails_is_dead_after_three_attempts(tmp_path: Path) ->
     entry = world.entries()[1]
     assert (entry.state, entry.reason, entry.attempts) == (JobState.DEAD, Reason.NO_MONITOR, 3)
     assert len([start for start in world.all_starts() if start.number == 1]) == 3
+
+
+def test_workers_speak_often_enough_where_the_ttr_is_short(tmp_path: Path) -> None:
+    world = World(tmp_path, 2, ttr=10)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    for _ in range(60):
+        world.tick(1.0)
+        assert not any(entry.lost for entry in world.known_workers())
+    assert len(world.all_starts()) == 2

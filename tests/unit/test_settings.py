@@ -162,7 +162,9 @@ def test_the_queue_is_the_dispatchers_in_ipv6_too() -> None:
         ),
         pytest.param("FETCHES: 65", "1: FETCHES: found 65; allowed: an integer from 1 to 64", id="too many fetches"),
         pytest.param("TTR: 9", "1: TTR: found 9; allowed: an integer from 10 to 3600", id="a TTR too short to be kept"),
-        pytest.param("TTR: 3601", "1: TTR: found 3601; allowed: an integer from 10 to 3600", id="an hour without a word"),
+        pytest.param(
+            "TTR: 3601", "1: TTR: found 3601; allowed: an integer from 10 to 3600", id="an hour without a word"
+        ),
         pytest.param(
             'FETCHES: "4"',
             '1: FETCHES: found "4"; allowed: an integer of 1 or more; write it without quotes',
