@@ -174,7 +174,10 @@ def _summary(ledger: Ledger, workdir: Path) -> int:
     campaign = ledger.campaign()
     dead = list(ledger.jobs(JobState.DEAD, limit=_MOST_MISSING))
     cancelled = campaign is not None and campaign.state is CampaignState.CANCELLED
-    click.echo(f"{'Cancelled' if cancelled else 'Ended'}: {counts[JobState.DONE]} of {total} trials are in {workdir}.")
+    click.echo(
+        f"{'Cancelled' if cancelled else 'Ended'}: {counts[JobState.DONE]} of {total} trials are in {workdir}; "
+        "`magma-remote status` lists their bugs."
+    )
     for entry in dead:
         reason = entry.reason.value if entry.reason else "unknown"
         click.echo(f"  missing: {entry.job}  ({reason}: {entry.message}; {entry.attempts} attempts)")

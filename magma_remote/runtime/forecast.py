@@ -39,5 +39,5 @@ class Forecast:
         ready = [w.heartbeat for w in standing.workers if w.live and w.heartbeat.state is WorkerState.READY]
         found = len(ready), sum(len(beat.sets) for beat in ready)
         if found != self._told and standing.eta:
-            log.info("%d workers with %d CPU sets: about %s to go", *found, human_seconds(standing.eta))
+            log.info("workers: %d, CPU sets: %d, about %s to go", *found, human_seconds(standing.eta))
         self._told = found

@@ -25,6 +25,7 @@ UNABLE_SECONDS = 300.0
 
 _LOOK_SECONDS = 2.0
 _STILL_SECONDS = 900.0
+_ARRIVAL_SECONDS = 20.0  # for workers to find a dispatcher that has just started
 _UNFINISHED = (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
 
 
@@ -84,9 +85,9 @@ class Watching:
             self._counts, self._changed_at = counts, self._clock.monotonic()
         still = self._clock.monotonic() - self._changed_at
         unfit = [entry.heartbeat for entry in live if entry.heartbeat.state is WorkerState.UNFIT]
-        if not live:
+        if not live and self._clock.now() - self._since >= _ARRIVAL_SECONDS:
             found["no worker"] = "no worker is there: start `magma-remote worker` on a host, or look at its log"
-        elif len(unfit) == len(live):
+        elif live and len(unfit) == len(live):
             found["all unfit"] = "no worker can work: " + "; ".join(f"{beat.name}: {beat.detail}" for beat in unfit)
         elif still > self._still_after:
             found["no progress"] = "no job has started or ended for long: see what the workers say"
