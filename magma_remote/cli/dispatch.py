@@ -64,7 +64,7 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
     """  # noqa: D301 - \b is click's mark for a block that keeps its lines
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
-    plan = _plan(loaded)
+    plan = _plan(loaded, chosen)
     check_size(plan)
     queue = BeanstalkQueue(chosen.queue.target)
     with ExitStack() as held:
@@ -93,13 +93,14 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
         sys.exit(_summary(ledger, chosen.workdir))
 
 
-def _plan(loaded: Loaded) -> Plan:
+def _plan(loaded: Loaded, chosen: DispatcherSettings) -> Plan:
     return Plan(
         source=loaded.file.name,
         text=read_text(loaded.file),
         tree=tree_digest(loaded.campaign, loaded.root),
         timeout=loaded.campaign.timeout.seconds,
         jobs=loaded.jobs,
+        max_attempts=chosen.max_attempts,
     )
 
 

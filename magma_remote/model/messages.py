@@ -11,6 +11,9 @@ from .jobs import Job  # noqa: TC001 - its fields are read from the types
 TTR = 120
 """Seconds without a touch after which a job is another's: short, and never as long as a trial."""
 
+MAX_ATTEMPTS = 3
+"""Runs of a job that may fail before it counts as dead."""
+
 TAIL_LINES = 20
 TAIL_WIDTH = 200  # a character may take 12 bytes
 
@@ -47,7 +50,7 @@ class Broadcast:
     workdir: str
     open: bool = True
     ttr: int = TTR
-    max_attempts: int = 3
+    max_attempts: int = MAX_ATTEMPTS
 
     def encode(self) -> bytes:
         """The JSON text; WireError where the campaign file is too large."""

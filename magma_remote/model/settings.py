@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .address import Address, parse_host
-from .messages import TTR
+from .messages import MAX_ATTEMPTS, TTR
 from .names import PLAIN_NAME
 from .settings_reader import SettingsReader, plain_name
 
@@ -27,6 +27,7 @@ DISPATCHER_KEYS = (
     "SSH_KNOWN_HOSTS",
     "FETCHES",
     "TTR",
+    "MAX_ATTEMPTS",
 )
 WORKER_KEYS = (
     "WORKDIRS",
@@ -45,6 +46,7 @@ LOOPBACK = "127.0.0.1"
 MOST_FETCHES = 64  # more ssh connections at once than a server takes
 LEAST_TTR = 10  # a worker must be able to speak several times meanwhile, on a machine that is busy with trials
 MOST_TTR = 3600
+MOST_ATTEMPTS = 20
 _QUEUE = "host:port, or the path of a unix socket"
 _HOST = "an IP address or a host name"
 
@@ -54,7 +56,7 @@ class DispatcherSettings:
     """dispatcher.hjson. Paths are absolute, with all links resolved; `jobs_config` is None where the file has none.
 
     `copy_type` is rsync or scp; `fetches` is how many results are fetched at once; a job whose worker is silent for
-    `ttr` seconds is another's.
+    `ttr` seconds is another's, and one that fails is tried `max_attempts` times in all.
     """
 
     temp_results: Path
@@ -66,6 +68,7 @@ class DispatcherSettings:
     ssh_known_hosts: Path | None = None
     fetches: int = 4
     ttr: int = TTR
+    max_attempts: int = MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +116,7 @@ def read_dispatcher(
         ssh_known_hosts=reader.path("SSH_KNOWN_HOSTS"),
         fetches=reader.number("FETCHES", 4, MOST_FETCHES),
         ttr=reader.number("TTR", TTR, MOST_TTR, least=LEAST_TTR),
+        max_attempts=reader.number("MAX_ATTEMPTS", MAX_ATTEMPTS, MOST_ATTEMPTS),
     )
     return reader.reading(settings)
 

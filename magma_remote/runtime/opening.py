@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import UsageError, WireError
 from magma_remote.model.entries import CampaignEntry, CampaignState, JobEntry, JobState
-from magma_remote.model.messages import Broadcast
+from magma_remote.model.messages import MAX_ATTEMPTS, Broadcast
 
 if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
     from magma_remote.ports import Ledger
 
-MAX_ATTEMPTS = 3
 _LONGEST_TEXT = 40_000  # bytes of a campaign file: its broadcast must stay far below what the queue takes
 
 
@@ -27,6 +26,7 @@ class Plan:
     tree: str
     timeout: float
     jobs: tuple[Job, ...]
+    max_attempts: int = MAX_ATTEMPTS
 
 
 def check_size(plan: Plan) -> None:
@@ -54,7 +54,7 @@ def begin(ledger: Ledger, plan: Plan, now: float) -> CampaignEntry:
         tree=plan.tree,
         since=now,
         timeout=plan.timeout,
-        max_attempts=MAX_ATTEMPTS,
+        max_attempts=plan.max_attempts,
     )
     with ledger.transaction():
         ledger.save_campaign(entry)
@@ -77,8 +77,8 @@ def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
             f"the Magma tree has changed since campaign {entry.config_id} began: its trials could not be compared; "
             "restore the tree, or name another WORKDIR"
         )
-    if entry.ended_at is None or not ledger.counts()[JobState.WAITING]:
-        return entry
-    opened = replace(entry, state=CampaignState.OPEN, ended_at=None)
-    ledger.save_campaign(opened)
-    return opened
+    goes_on = replace(entry, max_attempts=plan.max_attempts)
+    if entry.ended_at is not None and ledger.counts()[JobState.WAITING]:
+        goes_on = replace(goes_on, state=CampaignState.OPEN, ended_at=None)
+    ledger.save_campaign(goes_on)
+    return goes_on
