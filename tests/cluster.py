@@ -8,14 +8,15 @@ import signal
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magma_remote.model.container import WORKDIR_LABEL
 from tests.queues import Beanstalkd
 from tests.quickruns import COMMAND, CPUS, Ended, Lab, Quickrun, await_cpus, cache, entries, make_tree, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -160,12 +161,15 @@ class Cluster:
         return entries(self.workdir(name))
 
     def containers(self, name: str, *, running: bool = False) -> list[Container]:
-        """Containers of a worker."""
-        return self.lab.containers(self.workdirs(name), running=running)
+        """Containers of a worker: each is labelled with the folder of its run."""
+        found = self.lab.engine.containers.list(all=not running, filters={"label": WORKDIR_LABEL}, ignore_removed=True)
+        root = self.workdirs(name).resolve()
+        return [container for container in found if Path(container.labels[WORKDIR_LABEL]).is_relative_to(root)]
 
     def await_running(self, name: str, count: int = 1) -> list[Container]:
         """Wait until so many containers of a worker run."""
-        return self.lab.await_running(count, self.workdirs(name))
+        until(lambda: len(self.containers(name, running=True)) >= count)
+        return self.containers(name, running=True)
 
     def run_folders(self, name: str) -> list[Path]:
         """The folders of runs that a worker has."""
@@ -174,7 +178,7 @@ class Cluster:
     def assert_nothing_is_left(self) -> None:
         """No container, cache or fetched folder of anybody, and no message of a job."""
         for program in self.started:
-            assert not self.lab.containers(program.workdir), program.output
+            assert not self.containers(program.name), program.output
             assert not any(path.is_dir() for path in cache(program.workdir).glob("*")), program.output
             assert not (self.folder / f"{program.name}-temp").exists()
         queue = self.server.queue()
@@ -190,7 +194,7 @@ class Cluster:
                 program.signal(signal.SIGKILL)
                 program.process.wait()
         for program in self.started:
-            for container in self.lab.containers(program.workdir):
+            for container in self.containers(program.name):
                 container.remove(force=True)
             shutil.rmtree(cache(program.workdir), ignore_errors=True)
 
