@@ -70,8 +70,8 @@ class Dispatcher:
         found = read_slot(self._queue)
         if found and found.config_id == self._broadcast.config_id:
             self._broadcast = replace(self._broadcast, since=found.since)
-        if found != self._broadcast:
-            broadcast(self._queue, self._broadcast)
+            return
+        broadcast(self._queue, self._broadcast)
         if cleared := clear_jobs(self._queue, self._broadcast.config_id):
             log.info("removed %d jobs that another campaign had left", cleared)
 

@@ -67,7 +67,9 @@ def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
 
     UsageError where the file or the tree make other trials than those that are there.
     """
-    if tuple(known.job for known in ledger.jobs()) != plan.jobs or entry.timeout != plan.timeout:
+    known = sum(ledger.counts().values())
+    same = known == len(plan.jobs) and all(a.job == b for a, b in zip(ledger.jobs(), plan.jobs, strict=True))
+    if not same or entry.timeout != plan.timeout:
         raise UsageError(
             f"this WORKDIR is that of another campaign ({entry.config_id}, {entry.source}): {plan.source} makes other "
             "trials now; restore the file, or name another WORKDIR"
