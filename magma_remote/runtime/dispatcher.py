@@ -66,7 +66,10 @@ class Dispatcher:
         self._gone = ""
 
     def open(self) -> None:
-        """Take the slot from whoever has it; jobs of theirs are removed."""
+        """Take the slot from whoever has it; jobs of theirs are removed. A campaign that has ended needs no slot."""
+        if _campaign(self._ledger).ended_at is not None:
+            self._close()
+            return
         found = read_slot(self._queue)
         if found and found.config_id == self._broadcast.config_id:
             self._broadcast = replace(self._broadcast, since=found.since)
@@ -149,12 +152,16 @@ class Dispatcher:
             state = CampaignState.ENDED if campaign.state is CampaignState.OPEN else campaign.state
             self._ledger.save_campaign(replace(campaign, state=state, ended_at=self._clock.now()))
             self._ledger.save_warnings(())
+        self._close()
+
+    def _close(self) -> None:
+        """Let workers know that the campaign has ended."""
         try:
             self._results.finish()
         except StorageError as error:
             log.warning("%s", error)
         found = read_slot(self._queue)
-        if found is None or found.config_id == campaign.config_id:
+        if found is None or (found.open and found.config_id == self._broadcast.config_id):
             broadcast(self._queue, replace(self._broadcast, open=False))
         self.finished = True
 
