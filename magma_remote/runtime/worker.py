@@ -95,7 +95,8 @@ class Worker:
         try:
             self._give_back()
         except QueueError as error:
-            log.warning("left without a word, the jobs are ready again when their TTR is over: %s", error)
+            if len(self.holding):
+                log.warning("left without a word, the jobs are ready again when their TTR is over: %s", error)
         self._queue.close()
 
     def _give_back(self) -> None:
