@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from magma_remote.adapters.sqlite import SqliteLedger
+from tests.cluster import new_cluster
+from tests.conftest import missing
 from tests.queue_labs import MemoryLab, RealLab
 from tests.quickruns import Lab, new_lab
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from magma_remote.ports import Queue
+    from tests.cluster import Cluster
     from tests.queue_labs import QueueLab
 
 
@@ -79,3 +83,12 @@ def queue(queue_lab: QueueLab) -> Queue:
 def other(queue_lab: QueueLab) -> Queue:
     """Another process's."""
     return queue_lab.queue()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Cluster]:  # noqa: ARG001 - must be there
+    """A cluster of one test."""
+    if not shutil.which("beanstalkd"):
+        missing("no beanstalkd")
+    with new_cluster(tmp_path, docker_engine) as cluster:
+        yield cluster
