@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from magma_remote.model.canaries import Bugs
-from magma_remote.model.entries import CampaignState, JobEntry, JobState, RunState, WorkerEntry
+from magma_remote.model.entries import CampaignState, JobState, RunState, WorkerEntry
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import RunStatus, WorkerState
-from magma_remote.model.outcome import Reason
 from magma_remote.model.standing import Pair, Standing, pairs_of, standing
-from magma_remote.model.standing_json import to_json
-from tests.ledgers import BEAT, CAMPAIGN, JOB, WARNED, WORKER, a_job, a_run
+from tests.ledgers import BEAT, CAMPAIGN, a_job, a_run
 
 NOW = 1000.0
 OPEN = replace(CAMPAIGN, state=CampaignState.OPEN, ended_at=None, timeout=100.0)
@@ -185,41 +182,3 @@ def test_pairs_of_jobs_and_runs() -> None:
             bugs=Bugs(reached=frozenset("ABC"), triggered=frozenset("B")),
         ),
     )
-
-
-def test_json() -> None:
-    pair = Pair(fuzzer="afl", target="libpng", counts={JobState.WAITING: 1}, bugs=Bugs(reached=frozenset("BA")))
-    unreasoned = JobEntry(number=8, job=AFL, state=JobState.DEAD)
-    found = of(
-        pairs=[pair],
-        workers=[replace(WORKER, lost=False, heard_at=990.0)],
-        runs=[(a_run("7-x", 7), AFL)],
-        dead=[JOB, unreasoned],
-        warnings=[WARNED],
-    )
-    record = json.loads(json.dumps(to_json(found)))
-    assert set(record) == {
-        *("version", "now", "campaign", "total", "counts", "eta"),
-        *("workers", "running", "unfetched", "pairs", "dead", "warnings"),
-    }
-    assert record["version"] == 1
-    assert record["campaign"]["config_id"] == "c0ffee"
-    assert "text" not in record["campaign"]
-    assert record["counts"] == dict.fromkeys((state.value for state in JobState), 0) | {"waiting": 1}
-    assert record["pairs"] == [
-        {
-            "fuzzer": "afl",
-            "target": "libpng",
-            "counts": {"waiting": 1},
-            "reached": ["A", "B"],
-            "triggered": [],
-            "under_way": ["A"],
-        }
-    ]
-    assert record["workers"][0]["heard_ago"] == 10.0
-    assert record["workers"][0]["live"] is True
-    assert record["workers"][0]["sets"] == [[0], [1, 2]]
-    assert record["running"][0]["text"] == "c0ffee,0,afl,libpng,readpng @@,"
-    assert record["running"][0]["job"]["program"] == "readpng"
-    assert [dead["reason"] for dead in record["dead"]] == [Reason.ENDED_EARLY.value, None]
-    assert record["warnings"][0]["key"] == "silence"
