@@ -135,7 +135,7 @@ class SlowCrew:
         self._patience = patience
         self._tasks: dict[str, tuple[int, Callable[[], None]]] = {}
 
-    def submit(self, key: str, task: Callable[[], None]) -> None:
+    def submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> None:  # noqa: ARG002 - as the port
         """See `Crew.submit`."""
         assert key not in self._tasks
         self._tasks[key] = (self._patience, task)
@@ -155,6 +155,9 @@ class SlowCrew:
                 error = raised
             told.append((key, error))
         return told
+
+    def wait(self, seconds: float) -> None:
+        """See `Crew.wait`: whoever has the clock advances it."""
 
     def close(self) -> None:
         """See `Crew.close`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from magma_remote.adapters import sqlite_rows as rows
 from magma_remote.adapters.sqlite_file import LedgerFile
 from magma_remote.errors import LedgerError, WireError
-from magma_remote.model.entries import JobState
+from magma_remote.model.entries import JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry, RunState, Warned, WorkerEntry
+    from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry, Warned, WorkerEntry
     from magma_remote.model.standing import Pair
 
 T = TypeVar("T")
@@ -130,6 +130,11 @@ class SqliteLedger:
         where = f"WHERE {' AND '.join(tests)}" if tests else ""
         statement = f"SELECT {rows.RUN} FROM runs {where} ORDER BY id"
         return self._all(rows.run_entry, statement, *(value for values in tests.values() for value in values))
+
+    def due(self, now: float, *, limit: int) -> tuple[RunEntry, ...]:
+        """REPORTED runs whose `fetch_at` has come, in the order they came."""
+        statement = f"SELECT {rows.RUN} FROM runs WHERE state = ? AND fetch_at <= ? ORDER BY id LIMIT ?"
+        return self._all(rows.run_entry, statement, RunState.REPORTED.value, now, limit)
 
     def save_run(self, entry: RunEntry) -> None:
         """Add or replace a run's entry."""

@@ -63,6 +63,9 @@ class Ledger(Protocol):
     def runs(self, *states: RunState, number: int | None = None, worker: str | None = None) -> tuple[RunEntry, ...]:
         """Runs in these states (all without any), of one job or one worker where given, oldest first."""
 
+    def due(self, now: float, *, limit: int) -> tuple[RunEntry, ...]:
+        """REPORTED runs whose `fetch_at` has come, oldest first; cheap."""
+
     def save_run(self, entry: RunEntry) -> None:
         """Add or replace a run's entry."""
 

@@ -40,11 +40,14 @@ class Transfer(Protocol):
 class Crew(Protocol):
     """Does slow things beside its owner, a few at a time, in the order in which they came."""
 
-    def submit(self, key: str, task: Callable[[], None]) -> None:
-        """Do it some time; a key is used once until its end was told."""
+    def submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> None:
+        """Do it some time, with `first` before all that are not; a key is used once until its end was told."""
 
     def ended(self) -> list[tuple[str, Exception | None]]:
         """What ended since the last call, with what it raised."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something has ended, or after so many seconds."""
 
     def close(self) -> None:
         """Start nothing more, and wait for what runs."""

@@ -132,15 +132,16 @@ class Book:
         if run and run.state in {RunState.RUNNING, RunState.LOST}:
             self._move(run, RunState.DROPPED, was=run, message="its job was settled by another run")
 
-    def kept(self, entry: RunEntry) -> bool:
-        """Whether a fetched result is the job's: the first one is."""
+    def kept(self, entry: RunEntry) -> JobEntry | None:
+        """The job whose result a fetched one is, as the first one is; else None."""
         entry, job = self._ledger.run(entry.run) or entry, self._ledger.job(entry.number)
         if job is None or entry.state is not RunState.REPORTED or job.state.settled:
             self.drop(entry)
-            return False
+            return None
         self._move(entry, RunState.KEPT, was=entry)
-        self._ledger.save_job(replace(job, state=JobState.FETCHED, run=entry.run, reason=None, message=""))
-        return True
+        fetched = replace(job, state=JobState.FETCHED, run=entry.run, reason=None, message="")
+        self._ledger.save_job(fetched)
+        return fetched
 
     def drop(self, entry: RunEntry) -> None:
         """A result that is not needed."""

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _HOLD_SECONDS = 5.0
 _IDLE_SECONDS = 0.5
+_SHORTLY_SECONDS = 0.02  # where something was just done, more is soon to come
 _MOST_ORDERS = 1000  # runs in one message
 
 
@@ -54,6 +55,7 @@ class Dispatcher:
         self._ledger = ledger
         self._queue = queue
         self._results = results
+        self._crew = crew
         self._clock = clock
         self._broadcast = _broadcast(campaign, seat, clock.now())
         self._book = book = Book(ledger, max_attempts=campaign.max_attempts)
@@ -80,9 +82,11 @@ class Dispatcher:
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Step until every job is done or dead, or `until` says so."""
+        pause = 0.0
         while not self.finished and not until():
-            if not self.step() and not self.finished:
-                self._clock.sleep(_IDLE_SECONDS)
+            if pause:
+                self._crew.wait(pause)
+            pause = 0.0 if self.step() else min(max(_SHORTLY_SECONDS, 2 * pause), _IDLE_SECONDS)
 
     def step(self) -> int:
         """Do all that is due. A queue that is gone is asked again the next time; fetching goes on meanwhile."""

@@ -26,7 +26,7 @@ FETCHES = 6
 CORRUPT_FETCHES = 2
 _FIRST_PAUSE = 10.0
 _STORAGE_PAUSE = 30.0
-_IN_FLIGHT = 16
+_IN_FLIGHT = 64  # the crew's threads bound what is fetched at once; it gets more when half of these are done
 
 
 class Gathering:
@@ -40,6 +40,7 @@ class Gathering:
         self._crew = crew
         self._clock = clock
         self._flying: set[str] = set()
+        self._to_merge: list[tuple[RunEntry, JobEntry]] = []
         self._not_before: dict[str, float] = {}
 
     def advance(self) -> int:
@@ -50,6 +51,9 @@ class Gathering:
                 for key, error in ended:
                     self._flying.discard(key)
                     self._end(key, error)
+        for run, job in self._to_merge:  # only now: it is the job's result for good
+            self._submit_merge(run, job)
+        self._to_merge = []
         return len(ended) + self._begin()
 
     @property
@@ -58,27 +62,28 @@ class Gathering:
         return bool(self._flying)
 
     def _begin(self) -> int:
-        if len(self._flying) >= _IN_FLIGHT:
+        if len(self._flying) > _IN_FLIGHT // 2:
             return 0
         begun = 0
         for job in self._ledger.jobs(JobState.FETCHED, limit=_IN_FLIGHT):
-            run = self._ledger.run(job.run or "")
+            run = None if f"merge {job.run}" in self._flying else self._ledger.run(job.run or "")
             if run:
-                begun += self._submit_merge(job, run)
-        now = self._clock.now()
-        for run in self._ledger.runs(RunState.REPORTED):
-            if run.fetch_at <= now and len(self._flying) < _IN_FLIGHT:
+                begun += self._submit_merge(run, job)
+        for run in self._ledger.due(self._clock.now(), limit=2 * _IN_FLIGHT):
+            if len(self._flying) < _IN_FLIGHT:
                 begun += self._submit(f"fetch {run.run}", partial(self._results.fetch, run))
         return begun
 
-    def _submit_merge(self, job: JobEntry, run: RunEntry) -> int:
-        return self._submit(f"merge {run.run}", lambda: self._results.merge(run, job.job))
+    def _submit_merge(self, run: RunEntry, job: JobEntry) -> int:
+        """Before all fetches: what is fetched takes room twice over until it is merged."""
+        return self._submit(f"merge {run.run}", partial(self._results.merge, run, job.job), first=True)
 
-    def _submit(self, key: str, task: Callable[[], None]) -> int:
+    def _submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> int:
         if key in self._flying or self._not_before.get(key, 0.0) > self._clock.monotonic():
             return 0
+        self._not_before.pop(key, None)
         self._flying.add(key)
-        self._crew.submit(key, task)
+        self._crew.submit(key, task, first=first)
         return 1
 
     def _end(self, key: str, error: Exception | None) -> None:
@@ -98,7 +103,9 @@ class Gathering:
             self._book.undone(run, Reason.CORRUPT, str(error))
 
     def _fetched(self, run: RunEntry) -> None:
-        if not self._book.kept(run):
+        if job := self._book.kept(run):
+            self._to_merge.append((run, job))
+        else:
             self._results.discard(run)
 
     def _not_fetched(self, run: RunEntry, error: Exception) -> None:

@@ -142,6 +142,14 @@ def test_runs_by_state_job_and_worker_in_the_order_they_came(ledger: SqliteLedge
     assert ledger.runs(RunState.RUNNING, number=1, worker="w1") == ()
 
 
+def test_runs_that_are_due(ledger: SqliteLedger) -> None:
+    for number, at in enumerate((5.0, 20.0, 0.0, 10.0)):
+        ledger.save_run(a_run(f"{number}-a", number, state=RunState.REPORTED, fetch_at=at))
+    ledger.save_run(a_run("9-a", 9, state=RunState.KEPT))
+    assert [run.number for run in ledger.due(10.0, limit=10)] == [0, 2, 3]
+    assert [run.number for run in ledger.due(10.0, limit=2)] == [0, 2]
+
+
 def test_workers_are_by_name_and_warnings_by_age(ledger: SqliteLedger) -> None:
     for worker, name in (("1", "b"), ("2", "a"), ("0", "b")):
         ledger.save_worker(replace(WORKER, worker=worker, heartbeat=replace(BEAT, name=name)))
