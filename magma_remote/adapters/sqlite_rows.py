@@ -195,12 +195,15 @@ def pairs(tally: Iterable[Row], bugs: Iterable[Row]) -> tuple[Pair, ...]:
     )
 
 
+_WRITER = json.JSONEncoder(separators=(",", ":"))
+
+
 def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _WRITER.encode(value)
 
 
 def _tuple(value: str) -> tuple[Any, ...]:
-    return tuple(json.loads(value))
+    return () if value == "[]" else tuple(json.loads(value))
 
 
 def _value(reason: Reason | None) -> str | None:

@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 import types
 from dataclasses import fields, is_dataclass
-from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ..errors import WireError
 from .document import show
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
+    from enum import StrEnum
+
+    Reader = Callable[[Any], Any]
 
 VERSION = 1
 LARGEST = 60_000
 """Bytes: beanstalkd takes bodies of 65,534 and 65,535 bytes, and cannot read its binlog after them."""
 
 T = TypeVar("T")
-_PLAIN = (str, int, float, bool)
+_PLAIN = (str, int, bool)
+_WRITER = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode(kind: str, message: Any) -> bytes:
     """A message's JSON text, ASCII only; WireError where it is too large for the queue."""
-    body = json.dumps({"v": VERSION, "kind": kind, **plain(message)}, separators=(",", ":")).encode()
+    body = _WRITER.encode({"v": VERSION, "kind": kind, **plain(message)}).encode()
     if len(body) > LARGEST:
         raise WireError(f"a message of kind {kind} has {len(body)} bytes, the queue takes at most {LARGEST}")
     return body
@@ -33,15 +36,20 @@ def encode(kind: str, message: Any) -> bytes:
 
 def plain(message: Any) -> dict[str, Any]:
     """The fields of a dataclass as JSON takes them."""
-    return {field.name: _plain(getattr(message, field.name)) for field in fields(message)}
+    return {name: _plain(getattr(message, name)) for name in _names(cast("Hashable", type(message)))}
+
+
+@cache
+def _names(cls: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cast("Any", cls)))
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return plain(value)
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return value
+    return plain(value) if is_dataclass(value) else value
 
 
 def members(body: str | bytes, kind: str) -> dict[str, Any]:
@@ -60,30 +68,55 @@ def members(body: str | bytes, kind: str) -> dict[str, Any]:
 
 def build(cls: type[T], value: Any) -> T:
     """A dataclass from the members of a JSON object, each of its field's type; WireError for anything else."""
-    hints = _hints(cast("Hashable", cls))
-    if not isinstance(value, dict) or set(value) != set(hints):
+    readers = _readers(cast("Hashable", cls))
+    if not isinstance(value, dict) or value.keys() != readers.keys():
         raise WireError(f"a {cls.__name__} on the wire has other fields than it should: {show(repr(value))}")
-    return cls(**{name: _read(hint, value[name]) for name, hint in hints.items()})
+    return cls(**{name: read(value[name]) for name, read in readers.items()})
 
 
 @cache
-def _hints(cls: Hashable) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _readers(cls: Hashable) -> dict[str, Reader]:
+    """For each field what makes its value: types are looked into once, messages are many."""
+    return {name: _reader(hint) for name, hint in get_type_hints(cls).items()}
 
 
-def _read(hint: Any, value: Any) -> Any:
-    origin = get_origin(hint)
+def _reader(hint: Any) -> Reader:
+    origin, args = get_origin(hint), get_args(hint)
     if origin in {Union, types.UnionType}:
-        rest = [arg for arg in get_args(hint) if arg is not type(None)]
-        return None if value is None and len(rest) < len(get_args(hint)) else _read(rest[0], value)
-    if origin is tuple and isinstance(value, list):
-        return tuple(_read(get_args(hint)[0], item) for item in value)
-    if is_dataclass(hint) and isinstance(hint, type):
-        return build(hint, value)
-    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str) and value in list(hint):
-        return hint(value)
-    if hint is float and type(value) is int:
-        return float(value)
-    if hint in _PLAIN and type(value) is hint:
-        return value
+        return _optional(_reader(next(arg for arg in args if arg is not type(None))))
+    if origin is tuple:
+        return _sequence(_reader(args[0]))
+    if is_dataclass(hint):
+        return partial(build, cast("type[Any]", hint))
+    if hint is float:
+        return _number
+    return _exact(hint) if hint in _PLAIN else _word(hint)
+
+
+def _optional(read: Reader) -> Reader:
+    return lambda value: None if value is None else read(value)
+
+
+def _sequence(read: Reader) -> Reader:
+    return lambda value: tuple(map(read, value)) if isinstance(value, list) else _refuse(value)
+
+
+def _number(value: Any) -> float:
+    """JSON has no difference between 1 and 1.0."""
+    try:
+        return float(value) if type(value) in {int, float} else _refuse(value)
+    except OverflowError:
+        _refuse(value)
+
+
+def _exact(kind: type) -> Reader:
+    return lambda value: value if type(value) is kind else _refuse(value)
+
+
+def _word(kind: type[StrEnum]) -> Reader:
+    words = {word.value: word for word in kind}
+    return lambda value: words[value] if isinstance(value, str) and value in words else _refuse(value)
+
+
+def _refuse(value: Any) -> NoReturn:
     raise WireError(f"a value on the wire is of another type than it should be: {show(repr(value))}")
