@@ -72,6 +72,7 @@ class Worker:
             self._hear_broadcast()
             self._hear_orders()
             self._reporting.put()
+            self._tidy()
             self._keep()
             self._following.set_up(idle=not len(self.holding))
             self._take()
@@ -161,6 +162,13 @@ class Worker:
         if orders.drain and not self._draining:
             log.info("draining: takes nothing new, leaves when what runs has ended")
             self._draining = True
+
+    def _tidy(self) -> None:
+        """No result of a campaign that has ended is needed: each of its jobs is settled."""
+        if self._following.closed:
+            for kept in self._station.kept():
+                if kept.assignment.config_id == self._following.config_id:
+                    self._station.forget(kept.assignment.run)
 
     def _give_up(self, held: Held, why: str) -> None:
         if not held.given_up:

@@ -71,3 +71,18 @@ def test_workers_speak_often_enough_where_the_ttr_is_short(tmp_path: Path) -> No
         world.tick(1.0)
         assert not any(entry.lost for entry in world.known_workers())
     assert len(world.all_starts()) == 2
+
+
+def test_a_result_that_comes_after_the_end_is_not_kept(tmp_path: Path) -> None:
+    world = World(tmp_path, 2)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.run(lambda: len(world.all_starts()) == 2, at_most=60)
+    world.workers["w1"].frozen = True
+    world.start_worker("w2")
+    finish(world)
+    world.kill_dispatcher()
+    world.workers["w1"].frozen = False
+    world.run(lambda: not world.workers["w1"].station.running, at_most=RUN_SECONDS)
+    world.tick()
+    assert not any(world.disks.kept.values())
