@@ -12,6 +12,7 @@ from magma_remote.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from types import TracebackType
     from typing import Any
 
 VERSION = 1
@@ -101,8 +102,9 @@ class LedgerFile:
         self._path = path
         self._mode = mode
         self._in_block = False
+        self._errors = _Errors(path)
         self._check_place()
-        with self._errors():
+        with self._errors:
             # isolation_level None: no transaction but those that we begin
             uri = f"{path.absolute().as_uri()}?mode={mode}"
             self._connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
@@ -114,7 +116,7 @@ class LedgerFile:
 
     def close(self) -> None:
         """Close it; nothing where it is closed."""
-        with self._errors():
+        with self._errors:
             self._connection.close()
 
     @contextmanager
@@ -143,22 +145,29 @@ class LedgerFile:
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> int:
         """Do it; how many rows it changed."""
-        with self._errors():
+        self._check_block()
+        with self._errors:
             return self._connection.execute(statement, tuple(values)).rowcount
 
     def execute_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Do it for each row; within a transaction."""
-        with self._errors():
+        self._check_block()
+        with self._errors:
             self._connection.executemany(statement, rows)
 
     def rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         """All that it finds."""
-        with self._errors():
+        self._check_block()
+        with self._errors:
             return self._connection.execute(statement, tuple(values)).fetchall()
 
     def damaged(self, error: Exception) -> LedgerError:
         """What to raise for a row that cannot be understood."""
         return LedgerError(f"{self._path}: the ledger is damaged ({error}): bring back a copy")
+
+    def _check_block(self) -> None:
+        if self._in_block and not self._connection.in_transaction:
+            raise LedgerError(f"{self._path}: the transaction has ended with an earlier error; start again")
 
     def _check_place(self) -> None:
         if os.path.isdir(self._path):  # noqa: PTH112 - unlike Path's, it never raises
@@ -202,17 +211,24 @@ class LedgerFile:
                 "go on with the release that wrote it, or begin anew in another WORKDIR"
             )
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        if self._in_block and not self._connection.in_transaction:
-            raise LedgerError(f"{self._path}: the transaction has ended with an earlier error; start again")
-        try:
-            yield
-        except sqlite3.Error as error:
+
+class _Errors:
+    """Blocks in which SQLite's errors are told as ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells more than people can use
             advice = _ADVICE.get(code, "it is damaged, or of another program: bring back a copy")
             raise LedgerError(f"{self._path}: the ledger cannot be used ({error}): {advice}") from error
-        except OverflowError as error:
+        if isinstance(error, OverflowError):
             raise LedgerError(f"{self._path}: a number is too large for the ledger: {error}") from error
 
 

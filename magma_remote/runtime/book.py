@@ -38,14 +38,17 @@ class Book:
             return
         run = self._ledger.run(status.run)
         goes_on = run is None or run.state in {RunState.RUNNING, RunState.LOST}
+        counted = job
         if goes_on:
-            self._move(run or _new(worker, status), RunState.RUNNING, was=run, **_facts(status))
+            self._ledger.save_run(replace(run or _new(worker, status), state=RunState.RUNNING, **_facts(status)))
+            counted = _counted(job, RunState.RUNNING, run)
         if job.state.settled or (run and run.state is RunState.DROPPED):
             self.outbox.stop[worker].add(status.run)
         elif goes_on:
-            job = self._ledger.job(status.number) or job
-            if job.state is not JobState.RUNNING:
-                self._ledger.save_job(replace(job, state=JobState.RUNNING))
+            counted = replace(counted, state=JobState.RUNNING)
+        if counted != job:
+            self._ledger.save_job(counted)
+        if goes_on and counted.state is JobState.RUNNING:
             self._arbitrate(status)
 
     def _arbitrate(self, status: RunStatus) -> None:
@@ -85,9 +88,7 @@ class Book:
         if job is None or (run and run.state in {RunState.FAILED, RunState.KEPT, RunState.REPORTED}):
             return
         reason = _reason(grave.reason)
-        entry = run or RunEntry(
-            run=grave.run, number=grave.number, attempt=grave.attempt, worker=grave.worker, state=RunState.RUNNING
-        )
+        entry = run or _new(grave.worker, grave)
         state = RunState.DROPPED if reason in NO_FAULT else RunState.FAILED
         facts = {"message": grave.message, "tail": grave.tail, "log": grave.log, "ended_at": now}
         self._move(entry, state, was=run, reason=reason, **facts)
@@ -110,19 +111,22 @@ class Book:
         if corrupt or (job.state.settled and not _may_still_come(job)):
             self._superfluous(feedback, job, run)
             return
-        facts = {"place": feedback.place, "manifest": feedback.manifest, "started_at": feedback.started_at}
-        bugs = {"reached": feedback.reached, "triggered": feedback.triggered}
-        entry = run or RunEntry(
-            run=feedback.run,
-            number=feedback.number,
-            attempt=feedback.attempt,
-            worker=feedback.worker,
-            state=RunState.RUNNING,
+        entry = replace(
+            run or _new(feedback.worker, feedback),
+            state=RunState.REPORTED,
+            place=feedback.place,
+            manifest=feedback.manifest,
+            started_at=feedback.started_at,
+            reached=feedback.reached,
+            triggered=feedback.triggered,
+            ended_at=now,
+            fetch_at=now,
+            fetches=0,
+            reason=None,
+            message="",
         )
-        ended = {"ended_at": now, "fetch_at": now, "fetches": 0, "reason": None, "message": ""}
-        self._move(entry, RunState.REPORTED, was=run, **facts, **bugs, **ended)
-        job = self._ledger.job(feedback.number) or job
-        self._ledger.save_job(replace(job, state=JobState.RUNNING, queue_id=None))
+        self._ledger.save_run(entry)
+        self._ledger.save_job(replace(_counted(job, RunState.REPORTED, run), state=JobState.RUNNING, queue_id=None))
 
     def _superfluous(self, feedback: Feedback, job: JobEntry, run: RunEntry | None) -> None:
         """The job has its result, or this one is none: its folder may go once the other is safe in WORKDIR."""
@@ -133,12 +137,12 @@ class Book:
             self._move(run, RunState.DROPPED, was=run, message="its job was settled by another run")
 
     def kept(self, entry: RunEntry) -> JobEntry | None:
-        """The job whose result a fetched one is, as the first one is; else None."""
-        entry, job = self._ledger.run(entry.run) or entry, self._ledger.job(entry.number)
+        """The job whose result a fetched one is, as the first one is; else None. `entry` was just read."""
+        job = self._ledger.job(entry.number)
         if job is None or entry.state is not RunState.REPORTED or job.state.settled:
             self.drop(entry)
             return None
-        self._move(entry, RunState.KEPT, was=entry)
+        self._ledger.save_run(replace(entry, state=RunState.KEPT))
         fetched = replace(job, state=JobState.FETCHED, run=entry.run, reason=None, message="")
         self._ledger.save_job(fetched)
         return fetched
@@ -149,17 +153,15 @@ class Book:
         if entry.state is RunState.REPORTED:
             self._move(entry, RunState.DROPPED, was=entry, message="its job was settled by another run")
 
-    def done(self, number: int) -> None:
-        """A job's result is in WORKDIR: its worker may delete it."""
-        job = self._ledger.job(number)
-        if job and job.state is JobState.FETCHED:
-            self._ledger.save_job(replace(job, state=JobState.DONE))
-            counts = self._ledger.counts()
-            extra = facts(job.job, number=number, run=job.run, action="done")
-            log.info("%s is done, %d of %d", job.job, counts[JobState.DONE], sum(counts.values()), extra=extra)
-            run = self._ledger.run(job.run or "")
-            if run:
-                self.outbox.forget[run.worker].add(run.run)
+    def done(self, entry: RunEntry) -> JobEntry | None:
+        """A job's result is in WORKDIR: its worker may delete it. The job, where that is news."""
+        job = self._ledger.job(entry.number)
+        if not job or job.state is not JobState.FETCHED or job.run != entry.run:
+            return None
+        after = replace(job, state=JobState.DONE)
+        self._ledger.save_job(after)
+        self.outbox.forget[entry.worker].add(entry.run)
+        return after
 
     def _fail_job(self, number: int, reason: Reason, message: str, worker: str) -> None:
         job = self._ledger.job(number)
@@ -194,12 +196,11 @@ class Book:
         return len(self._ledger.runs(RunState.RUNNING, RunState.REPORTED, number=number))
 
     def _move(self, entry: RunEntry, state: RunState, *, was: RunEntry | None, **facts: Any) -> None:
-        """Save a run in its new state; a job's attempts are its runs that were not called off."""
+        """Save a run in its new state, and its job's attempts."""
         self._ledger.save_run(replace(entry, state=state, **facts))
-        delta = _counts(state) - (_counts(was.state) if was else 0)
-        job = self._ledger.job(entry.number) if delta else None
+        job = self._ledger.job(entry.number) if _delta(state, was) else None
         if job:
-            self._ledger.save_job(replace(job, attempts=max(0, job.attempts + delta)))
+            self._ledger.save_job(_counted(job, state, was))
 
 
 def _may_still_come(job: JobEntry) -> bool:
@@ -207,12 +208,17 @@ def _may_still_come(job: JobEntry) -> bool:
     return job.state is JobState.DEAD and job.reason not in {Reason.DROPPED, Reason.CANCELLED}
 
 
-def _counts(state: RunState) -> int:
-    return int(state not in _UNCOUNTED)
+def _counted(job: JobEntry, state: RunState, was: RunEntry | None) -> JobEntry:
+    """The job with its attempts, its runs that were not called off, after a run of it has come into a state."""
+    return replace(job, attempts=max(0, job.attempts + _delta(state, was)))
 
 
-def _new(worker: str, status: RunStatus) -> RunEntry:
-    return RunEntry(run=status.run, number=status.number, attempt=status.attempt, worker=worker, state=RunState.RUNNING)
+def _delta(state: RunState, was: RunEntry | None) -> int:
+    return (state not in _UNCOUNTED) - (was is not None and was.state not in _UNCOUNTED)
+
+
+def _new(worker: str, told: RunStatus | Feedback | Grave) -> RunEntry:
+    return RunEntry(run=told.run, number=told.number, attempt=told.attempt, worker=worker, state=RunState.RUNNING)
 
 
 def _facts(status: RunStatus) -> dict[str, Any]:

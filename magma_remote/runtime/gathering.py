@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import CorruptError, StorageError
 from magma_remote.model.entries import JobState, RunState
 from magma_remote.model.outcome import Reason
+from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,8 @@ FETCHES = 6
 CORRUPT_FETCHES = 2
 _FIRST_PAUSE = 10.0
 _STORAGE_PAUSE = 30.0
-_IN_FLIGHT = 64  # the crew's threads bound what is fetched at once; it gets more when half of these are done
+_IN_FLIGHT = 128  # the crew's threads bound what is fetched at once; it gets more when few are left
+_FEW = 32
 
 
 class Gathering:
@@ -41,6 +43,7 @@ class Gathering:
         self._clock = clock
         self._flying: set[str] = set()
         self._to_merge: list[tuple[RunEntry, JobEntry]] = []
+        self._done: list[JobEntry] = []
         self._not_before: dict[str, float] = {}
 
     def advance(self) -> int:
@@ -53,8 +56,19 @@ class Gathering:
                     self._end(key, error)
         for run, job in self._to_merge:  # only now: it is the job's result for good
             self._submit_merge(run, job)
-        self._to_merge = []
+        self._tell()
+        self._to_merge, self._done = [], []
         return len(ended) + self._begin()
+
+    def _tell(self) -> None:
+        """Say what is done, in its order."""
+        if not self._done:
+            return
+        counts = self._ledger.counts()
+        done, total = counts[JobState.DONE] - len(self._done), sum(counts.values())
+        for number, entry in enumerate(self._done, done + 1):
+            extra = facts(entry.job, number=entry.number, run=entry.run, action="done")
+            log.info("%s is done, %d of %d", entry.job, number, total, extra=extra)
 
     @property
     def busy(self) -> bool:
@@ -62,14 +76,14 @@ class Gathering:
         return bool(self._flying)
 
     def _begin(self) -> int:
-        if len(self._flying) > _IN_FLIGHT // 2:
+        if len(self._flying) > _FEW:
             return 0
         begun = 0
         for job in self._ledger.jobs(JobState.FETCHED, limit=_IN_FLIGHT):
             run = None if f"merge {job.run}" in self._flying else self._ledger.run(job.run or "")
             if run:
                 begun += self._submit_merge(run, job)
-        for run in self._ledger.due(self._clock.now(), limit=2 * _IN_FLIGHT):
+        for run in self._ledger.due(self._clock.now(), limit=_IN_FLIGHT):
             if len(self._flying) < _IN_FLIGHT:
                 begun += self._submit(f"fetch {run.run}", partial(self._results.fetch, run))
         return begun
@@ -93,7 +107,7 @@ class Gathering:
             return
         if error is None:
             self.trouble = ""
-            self._fetched(run) if act == "fetch" else self._book.done(run.number)
+            self._fetched(run) if act == "fetch" else self._merged(run)
         elif isinstance(error, StorageError):
             self._pause(key, error)
         elif act == "fetch":
@@ -107,6 +121,10 @@ class Gathering:
             self._to_merge.append((run, job))
         else:
             self._results.discard(run)
+
+    def _merged(self, run: RunEntry) -> None:
+        if job := self._book.done(run):
+            self._done.append(job)
 
     def _not_fetched(self, run: RunEntry, error: Exception) -> None:
         corrupt = isinstance(error, CorruptError)
