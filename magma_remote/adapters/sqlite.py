@@ -30,16 +30,17 @@ def _marks(columns: str) -> str:
     return ", ".join("?" for _ in columns.split(","))
 
 
-def _upsert(table: str, columns: str, key: str) -> str:
+def _upsert(table: str, columns: str, key: str, fixed: str = "") -> str:
     # not INSERT OR REPLACE: a row keeps its place in the order in which they came
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", ") if name != key)
+    stay = {key, *fixed.split(", ")}
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", ") if name not in stay)
     return f"INSERT INTO {table} ({columns}) VALUES ({_marks(columns)}) ON CONFLICT ({key}) DO UPDATE SET {changes}"
 
 
 _ADD_JOB = f"INSERT INTO jobs ({_JOB}) VALUES ({_marks(_JOB)}) ON CONFLICT DO NOTHING"
 _SAVE_JOB = f"UPDATE jobs SET ({rows.JOB_MOVING}) = ({_marks(rows.JOB_MOVING)}) WHERE number = ?"
 _SAVE_CAMPAIGN = _upsert("campaign", f"id, {rows.CAMPAIGN}", "id")
-_SAVE_RUN = _upsert("runs", rows.RUN, "run")
+_SAVE_RUN = _upsert("runs", rows.RUN, "run", fixed="number, attempt, worker")
 _SAVE_WORKER = _upsert("workers", rows.WORKER, "worker")
 _ADD_WARNED = f"INSERT INTO warnings ({rows.WARNED}) VALUES ({_marks(rows.WARNED)})"
 

@@ -98,7 +98,7 @@ def job_entry(row: Row) -> JobEntry:
         queue_id=queue_id,
         avoid=_tuple(avoid),
         reason=_reason(reason),
-        message=json.loads(message),
+        message=_text(message),
         run=run,
     )
 
@@ -143,9 +143,9 @@ def run_entry(row: Row) -> RunEntry:
         cpus=_tuple(cpus),
         ended_at=ended_at,
         reason=_reason(reason),
-        message=json.loads(message),
+        message=_text(message),
         tail=_tuple(tail),
-        log=json.loads(log),
+        log=_text(log),
         place=None if place is None else wire.build(Place, json.loads(place)),
         manifest=manifest,
         fetches=fetches,
@@ -196,14 +196,19 @@ def pairs(tally: Iterable[Row], bugs: Iterable[Row]) -> tuple[Pair, ...]:
 
 
 _WRITER = json.JSONEncoder(separators=(",", ":"))
+_EMPTY: dict[type, str] = {str: '""', tuple: "[]"}  # most of what a row holds
 
 
 def _dump(value: Any) -> str:
-    return _WRITER.encode(value)
+    return _WRITER.encode(value) if value else _EMPTY[type(value)]
 
 
 def _tuple(value: str) -> tuple[Any, ...]:
     return () if value == "[]" else tuple(json.loads(value))
+
+
+def _text(value: str) -> str:
+    return "" if value == '""' else str(json.loads(value))
 
 
 def _value(reason: Reason | None) -> str | None:

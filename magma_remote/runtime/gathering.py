@@ -41,7 +41,7 @@ class Gathering:
         self._results = results
         self._crew = crew
         self._clock = clock
-        self._flying: set[str] = set()
+        self._flying: dict[str, RunEntry] = {}
         self._to_merge: list[tuple[RunEntry, JobEntry]] = []
         self._done: list[JobEntry] = []
         self._not_before: dict[str, float] = {}
@@ -52,7 +52,6 @@ class Gathering:
         if ended:
             with self._ledger.transaction():
                 for key, error in ended:
-                    self._flying.discard(key)
                     self._end(key, error)
         for run, job in self._to_merge:  # only now: it is the job's result for good
             self._submit_merge(run, job)
@@ -85,32 +84,34 @@ class Gathering:
                 begun += self._submit_merge(run, job)
         for run in self._ledger.due(self._clock.now(), limit=_IN_FLIGHT):
             if len(self._flying) < _IN_FLIGHT:
-                begun += self._submit(f"fetch {run.run}", partial(self._results.fetch, run))
+                begun += self._submit("fetch", run, partial(self._results.fetch, run))
         return begun
 
     def _submit_merge(self, run: RunEntry, job: JobEntry) -> int:
         """Before all fetches: what is fetched takes room twice over until it is merged."""
-        return self._submit(f"merge {run.run}", partial(self._results.merge, run, job.job), first=True)
+        return self._submit("merge", run, partial(self._results.merge, run, job.job), first=True)
 
-    def _submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> int:
+    def _submit(self, act: str, run: RunEntry, task: Callable[[], None], *, first: bool = False) -> int:
+        key = f"{act} {run.run}"
         if key in self._flying or self._not_before.get(key, 0.0) > self._clock.monotonic():
             return 0
         self._not_before.pop(key, None)
-        self._flying.add(key)
+        self._flying[key] = run
         self._crew.submit(key, task, first=first)
         return 1
 
     def _end(self, key: str, error: Exception | None) -> None:
-        act, _, name = key.partition(" ")
-        run = self._ledger.run(name)
-        if run is None:
+        fetch, submitted = key.startswith("fetch "), self._flying.pop(key)
+        self.trouble = self.trouble if error else ""
+        if not fetch and error is None:
+            self._merged(submitted)
             return
+        run = self._ledger.run(submitted.run) or submitted
         if error is None:
-            self.trouble = ""
-            self._fetched(run) if act == "fetch" else self._merged(run)
+            self._fetched(run)
         elif isinstance(error, StorageError):
             self._pause(key, error)
-        elif act == "fetch":
+        elif fetch:
             self._not_fetched(run, error)
         else:
             log.error("result of run %s could not be merged: %s", run.run, error)

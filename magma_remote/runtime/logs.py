@@ -77,8 +77,15 @@ class LastingFile(RotatingFileHandler):
 
     def __init__(self, path: Path, always: Mapping[str, str]) -> None:
         self._told = False
+        self._line: tuple[logging.LogRecord | None, str] = (None, "")
         super().__init__(path, maxBytes=LARGEST, backupCount=OLDER, encoding="utf-8")
         self.setFormatter(JsonLines(always))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Made once, though asked for twice: to see whether the file has room for it, and to write it."""
+        if self._line[0] is not record:
+            self._line = (record, super().format(record))
+        return self._line[1]
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or lose it."""
