@@ -38,7 +38,8 @@ class Broadcast:
     """The campaign that workers work for now.
 
     `text` is the campaign file as it is written, `source` its name; `tree` the digest of all that its images are
-    made from. `open` is False once it has ended. `since` is in seconds since the epoch.
+    made from. `open` is False once it has ended, and `complete` is True if every job has its result then. `since` is
+    in seconds since the epoch.
     """
 
     config_id: str
@@ -49,6 +50,7 @@ class Broadcast:
     dispatcher: str
     workdir: str
     open: bool = True
+    complete: bool = False
     ttr: int = TTR
     max_attempts: int = MAX_ATTEMPTS
 

@@ -126,7 +126,10 @@ class Book:
             message="",
         )
         self._ledger.save_run(entry)
-        self._ledger.save_job(replace(_counted(job, RunState.REPORTED, run), state=JobState.RUNNING, queue_id=None))
+        # of a run that was given up the job has another message by now, which goes once the job is settled
+        queue_id = None if run is None or run.state is RunState.RUNNING else job.queue_id
+        after = replace(_counted(job, RunState.REPORTED, run), state=JobState.RUNNING, queue_id=queue_id)
+        self._ledger.save_job(after)
 
     def _superfluous(self, feedback: Feedback, job: JobEntry, run: RunEntry | None) -> None:
         """The job has its result, or this one is none: its folder may go once the other is safe in WORKDIR."""

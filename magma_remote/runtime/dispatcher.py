@@ -166,7 +166,8 @@ class Dispatcher:
             log.warning("%s", error)
         found = read_slot(self._queue)
         if found is None or (found.open and found.config_id == self._broadcast.config_id):
-            broadcast(self._queue, replace(self._broadcast, open=False))
+            complete = not self._ledger.counts()[JobState.DEAD]
+            broadcast(self._queue, replace(self._broadcast, open=False, complete=complete))
         self.finished = True
 
 

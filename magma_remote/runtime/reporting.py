@@ -56,6 +56,10 @@ class Reporting:
         self._ended = deque(ended for ended in self._ended if ended.reason is None)
         self.put()
 
+    def tell_soon(self) -> None:
+        """Let `tell_again` tell the next time: a campaign has begun, or goes on."""
+        self._told = None
+
     def tell_again(self, broadcast: Broadcast, server: str, now: float) -> None:
         """Tell of results that are not confirmed, where this queue or campaign may not have heard of them."""
         if self._told == (broadcast.config_id, server) and now - self._told_at < _AGAIN_SECONDS:
@@ -73,9 +77,7 @@ class Reporting:
             self._queue.put(Tube.FEEDBACK, self._feedback(held.assignment, ended).encode())
         else:
             self._queue.put(Tube.GRAVEYARD, self._grave(held, ended).encode())
-        if held.message:
-            self._queue.delete(held.message)
-        self._holding.remove(ended.run)
+        self._holding.delete(held)
         reason = ended.reason and ended.reason.value
         extra = facts(held.assignment.job, run=ended.run, action="end", reason=reason)
         how = f"{reason}: {held.given_up or ended.message}" if reason else "complete"

@@ -136,6 +136,7 @@ class Worker:
         if not self._following.is_due() and not self._gone:
             return
         if self._following.look():
+            self._reporting.tell_soon()
             for held in self.holding:
                 if self._following.closed or held.assignment.config_id != self._following.config_id:
                     self._give_up(held, "its campaign has ended")
@@ -164,8 +165,9 @@ class Worker:
             self._draining = True
 
     def _tidy(self) -> None:
-        """No result of a campaign that has ended is needed: each of its jobs is settled."""
-        if self._following.closed:
+        """A result that comes late is not needed where every job has one; where some are missing, it may be."""
+        broadcast = self._following.broadcast
+        if broadcast and broadcast.complete:
             for kept in self._station.kept():
                 if kept.assignment.config_id == self._following.config_id:
                     self._station.forget(kept.assignment.run)
@@ -180,6 +182,8 @@ class Worker:
     # jobs
 
     def _keep(self) -> None:
+        if self._gone:
+            self._queue.peek_ready(Tube.JOBS)  # connected anew, it is known that what was reserved is not ours any more
         ttr = self._following.broadcast.ttr if self._following.broadcast else 0
         for held in self.holding.keep(self._clock.monotonic(), every=ttr / 4):
             self._give_up(held, "another worker has its job")
@@ -188,7 +192,7 @@ class Worker:
         """Reserve jobs while CPUs are free; after a lost connection not at once."""
         now, session = self._clock.monotonic(), self._queue.session(Tube.JOBS)
         if session != self._session:
-            self._session_at = now if self._session else float("-inf")
+            self._session_at = now if session > 1 else float("-inf")
             self._session = session
         following = self._following
         if self._draining or now - self._session_at < _GRACE_SECONDS:

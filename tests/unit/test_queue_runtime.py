@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.adapters.memory_station import MemoryMachine
+from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.entries import JobState
 from magma_remote.model.outcome import Reason
+from magma_remote.runtime import operations
 from tests.worlds import RUN_SECONDS, TTR, World, jobs_left
 
 if TYPE_CHECKING:
@@ -86,3 +88,23 @@ def test_a_result_that_comes_after_the_end_is_not_kept(tmp_path: Path) -> None:
     world.run(lambda: not world.workers["w1"].station.running, at_most=RUN_SECONDS)
     world.tick()
     assert not any(world.disks.kept.values())
+
+
+def test_a_result_of_a_job_that_was_given_up_is_kept_and_taken_later(tmp_path: Path) -> None:
+    world = World(tmp_path, 1)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.disks.unreachable = {"w1"}
+    world.run(lambda: world.finished, at_most=20 * RUN_SECONDS)
+    assert [(entry.state, entry.reason) for entry in world.entries()] == [(JobState.DEAD, Reason.FETCH)]
+    world.kill_dispatcher()
+    for _ in range(5):
+        world.tick()
+    assert any(world.disks.kept["w1"].values())
+    world.disks.unreachable = set()
+    ledger = SqliteLedger(world.path)
+    operations.requeue(ledger, None)
+    ledger.close()
+    world.start_dispatcher()
+    finish(world)
+    assert [entry.state for entry in world.entries()] == [JobState.DONE]
