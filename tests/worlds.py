@@ -2,165 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from magma_remote.adapters.memory_clock import MemoryClock
 from magma_remote.adapters.memory_queue import MemoryQueue, MemoryServer
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
 from magma_remote.adapters.sqlite import SqliteLedger
-from magma_remote.errors import CorruptError, TransferError
+from magma_remote.errors import QueueError, UsageError
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Tube
+from magma_remote.model.messages import Broadcast, Tube
 from magma_remote.runtime.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.slot import ReplacedError, broadcast, read_slot, refuse_other
 from magma_remote.runtime.telling import Identity
 from magma_remote.runtime.worker import Worker
+from tests.mortals import Disks, Fuse, KilledError, MemoryResults, MortalQueue, SlowCrew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from magma_remote.model.entries import RunEntry, WorkerEntry
-    from magma_remote.ports import Assignment, Kept
+    from magma_remote.model.entries import WorkerEntry
+    from magma_remote.ports import Assignment, Ledger
 
 CONFIG = "c0ffee"
+OTHER = "decaf0"  # a campaign of somebody else's
 TTR = 120
 RUN_SECONDS = 300.0
 TICK = 5.0
-
-
-class KilledError(BaseException):
-    """What SIGKILL is to a process: no code of its own runs after it."""
-
-
-@dataclass
-class Fuse:
-    """Kills its process at the call that brings it to 0; None burns for ever."""
-
-    left: int | None = None
-
-    def burn(self) -> None:
-        """One call more."""
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise KilledError
-
-
-class MortalQueue(MemoryQueue):
-    """A queue whose process may be killed before or after any call."""
-
-    def __init__(self, server: MemoryServer, fuse: Fuse) -> None:
-        super().__init__(server)
-        self._fuse = fuse
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if name in {"put", "reserve", "take", "delete", "release", "touch", "peek", "peek_ready", "stats", "bury"}:
-            fuse: Fuse = super().__getattribute__("_fuse")
-            return _mortal(value, fuse)
-        return value
-
-
-def _mortal(call: Callable[..., Any], fuse: Fuse) -> Callable[..., Any]:
-    def mortal(*args: Any, **kwargs: Any) -> Any:
-        fuse.burn()
-        answer = call(*args, **kwargs)
-        fuse.burn()
-        return answer
-
-    return mortal
-
-
-@dataclass
-class Disks:
-    """What outlives all processes: workers' results, the dispatcher's TEMP_RESULTS and WORKDIR."""
-
-    kept: dict[str, dict[str, Kept | None]] = field(default_factory=dict)
-    fetched: set[str] = field(default_factory=set)
-    merged: dict[int, str] = field(default_factory=dict)
-    merges: Counter[int] = field(default_factory=Counter)
-    unreachable: set[str] = field(default_factory=set)
-    corrupt: set[str] = field(default_factory=set)
-
-
-class MemoryResults:
-    """`Results` over Disks."""
-
-    def __init__(self, disks: Disks, fuse: Fuse) -> None:
-        self._disks = disks
-        self._fuse = fuse
-
-    def fetch(self, run: RunEntry) -> None:
-        """See `Results.fetch`."""
-        self._fuse.burn()
-        if run.worker in self._disks.unreachable or not self._disks.kept.get(run.worker, {}).get(run.run):
-            raise TransferError(f"nothing at {run.worker} for {run.run}")
-        if run.run in self._disks.corrupt:
-            raise CorruptError(f"{run.run} is not as it was")
-        self._disks.fetched.add(run.run)
-        self._fuse.burn()
-
-    def merge(self, run: RunEntry, job: Job) -> None:  # noqa: ARG002 - the protocol's signature
-        """See `Results.merge`."""
-        self._fuse.burn()
-        there = self._disks.merged.get(run.number)
-        if there is None and run.run not in self._disks.fetched:
-            raise CorruptError(f"{run.run} is neither here nor there")
-        if there not in {None, run.run}:
-            raise CorruptError(f"{run.number} has a result of {there} already")
-        if there is None:
-            self._disks.merges[run.number] += 1
-        self._disks.merged[run.number] = run.run
-        self._disks.fetched.discard(run.run)
-        self._fuse.burn()
-
-    def discard(self, run: RunEntry) -> None:
-        """See `Results.discard`."""
-        self._disks.fetched.discard(run.run)
-
-    def finish(self) -> None:
-        """See `Results.finish`."""
-        assert not self._disks.fetched
-
-
-class SlowCrew:
-    """A `Crew` that does a task so many looks after it came."""
-
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
-        self._tasks: dict[str, tuple[int, Callable[[], None]]] = {}
-
-    def submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> None:  # noqa: ARG002 - as the port
-        """See `Crew.submit`."""
-        assert key not in self._tasks
-        self._tasks[key] = (self._patience, task)
-
-    def ended(self) -> list[tuple[str, Exception | None]]:
-        """See `Crew.ended`."""
-        told: list[tuple[str, Exception | None]] = []
-        for key, (left, task) in list(self._tasks.items()):
-            if left:
-                self._tasks[key] = (left - 1, task)
-                continue
-            del self._tasks[key]
-            error: Exception | None = None
-            try:
-                task()
-            except Exception as raised:  # noqa: BLE001 - the protocol hands it over
-                error = raised
-            told.append((key, error))
-        return told
-
-    def wait(self, seconds: float) -> None:
-        """See `Crew.wait`: whoever has the clock advances it."""
-
-    def close(self) -> None:
-        """See `Crew.close`."""
 
 
 @dataclass
@@ -238,6 +109,11 @@ class World:
             clock=self.clock,
         )
         self.dispatcher = DispatcherProcess(queue=queue, fuse=fuse, dispatcher=dispatcher, ledger=ledger)
+        try:
+            refuse_other(queue, CONFIG)
+            dispatcher.open()
+        except (KilledError, QueueError, UsageError):
+            self.kill_dispatcher()
 
     def start_worker(self, name: str) -> None:
         """Start one, if none of this name is there; it finds its disk."""
@@ -276,6 +152,38 @@ class World:
 
     # time
 
+    def operate(self, act: Callable[[Ledger], object]) -> None:
+        """What a person does beside the dispatcher, whose process has ended where it has seen the end."""
+        if self.finished:
+            self.kill_dispatcher()
+        with closing(SqliteLedger(self.path)) as ledger, suppress(UsageError):
+            act(ledger)
+
+    def other(self, *, since: float, is_open: bool) -> Broadcast:
+        """What the dispatcher of another campaign broadcasts."""
+        return Broadcast(
+            config_id=OTHER,
+            source="other.hjson",
+            text="{}",
+            tree="0" * 64,
+            since=since,
+            dispatcher="e",
+            workdir="/v",
+            open=is_open,
+            ttr=self.ttr,
+        )
+
+    def replace(self) -> None:
+        """Another dispatcher takes the queue with --force."""
+        broadcast(MemoryQueue(self.server), self.other(since=self.clock.now(), is_open=True))
+
+    def give_back(self) -> None:
+        """The other campaign ends, if there is one."""
+        queue = MemoryQueue(self.server)
+        found = read_slot(queue)
+        if found and found.config_id == OTHER and found.open:
+            broadcast(queue, self.other(since=found.since, is_open=False))
+
     def tick(self, seconds: float = TICK) -> None:
         """Let everybody who is alive do what is due, then let time pass."""
         for name, process in list(self.workers.items()):
@@ -284,6 +192,9 @@ class World:
                     process.worker.step()
                 except KilledError:
                     self.kill_worker(name)
+                else:
+                    if process.worker.finished:
+                        self.leave(name)
         if self.dispatcher and not self.dispatcher.frozen:
             self._step_dispatcher(self.dispatcher)
         self.clock.advance(seconds)
@@ -293,7 +204,7 @@ class World:
             for _ in range(3):
                 if not process.dispatcher.finished:
                     process.dispatcher.step()
-        except KilledError:
+        except (KilledError, ReplacedError):
             self.kill_dispatcher()
 
     def run(self, until: Callable[[], bool], *, at_most: float) -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from magma_remote.adapters.memory_station import MemoryMachine
-from magma_remote.model.messages import Tube
+from magma_remote.model.messages import Orders, Tube, orders_tube
 from magma_remote.model.outcome import Reason
-from tests.worlds import RUN_SECONDS, TTR, World, jobs_left
+from magma_remote.runtime import operations
+from tests.strangers import STRANGERS
+from tests.worlds import CONFIG, RUN_SECONDS, TTR, World, jobs_left
 
 WORKERS = ("w0", "w1", "w2")
 WORKER = st.sampled_from(WORKERS)
 CALLS = st.integers(0, 40)
+JOBS = 5
+NUMBER = st.integers(0, JOBS - 1)
+SELDOM = st.sampled_from([True, *[False] * 5])
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
+NOBODYS = (b"nonsense", STRANGERS[Tube.JOBS])
 
 
 class Campaign(RuleBasedStateMachine):
@@ -25,13 +33,16 @@ class Campaign(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="campaign-", dir="/dev/shm")
-        self.world = World(Path(self.folder.name), 5)
+        self.world = World(Path(self.folder.name), JOBS)
 
     @initialize(
-        patience=st.integers(0, 30), failing=st.sets(st.tuples(st.integers(0, 4), st.integers(1, 3)), max_size=4)
+        patience=st.integers(0, 30),
+        failing=st.sets(st.tuples(NUMBER, st.integers(1, 3)), max_size=4),
+        forgetful=st.booleans(),
     )
-    def begin(self, patience: int, failing: set[tuple[int, int]]) -> None:
+    def begin(self, patience: int, failing: set[tuple[int, int]], forgetful: bool) -> None:  # noqa: FBT001 - hypothesis names it
         self.world.patience = patience
+        self.world.server.forgetful = forgetful
         self.world.machine = MemoryMachine(
             prepare_seconds=5.0,
             run_seconds=RUN_SECONDS,
@@ -135,11 +146,60 @@ class Campaign(RuleBasedStateMachine):
     def somebody_puts_nonsense(self, tube: Tube) -> None:
         self.world.server.put(tube, b"nonsense", priority=1, delay=0, ttr=TTR)
 
+    @rule(tube=st.sampled_from(list(STRANGERS)))
+    def a_message_of_another_campaign_is_there(self, tube: Tube) -> None:
+        self.world.server.put(tube, STRANGERS[tube], priority=1 << 16, delay=0, ttr=TTR)
+
+    @rule(seldom=SELDOM)
+    def another_campaign_takes_the_queue(self, seldom: bool) -> None:  # noqa: FBT001 - hypothesis names it
+        if seldom:
+            self.world.replace()
+
+    @rule()
+    def the_other_campaign_ends(self) -> None:
+        self.world.give_back()
+
+    @rule(seldom=SELDOM)
+    def a_person_cancels(self, seldom: bool) -> None:  # noqa: FBT001 - hypothesis names it
+        if seldom:
+            self.world.operate(operations.cancel)
+
+    @rule(number=NUMBER)
+    def a_person_drops_a_job(self, number: int) -> None:
+        self.world.operate(lambda ledger: operations.drop(ledger, [number]))
+
+    @rule(number=st.none() | NUMBER)
+    def a_person_requeues(self, number: int | None) -> None:
+        self.world.operate(lambda ledger: operations.requeue(ledger, None if number is None else [number]))
+
+    @rule(name=WORKER)
+    def a_worker_is_to_drain(self, name: str) -> None:
+        order = Orders(config_id=CONFIG, drain=True).encode()
+        self.world.server.put(orders_tube(name), order, priority=1 << 16, delay=0, ttr=TTR)
+
+    @rule(name=WORKER)
+    def a_result_is_altered(self, name: str) -> None:
+        kept = self.world.disks.kept.get(name, {})
+        self.world.disks.corrupt |= {run for run, complete in list(kept.items())[:1] if complete}
+
+    @rule(name=WORKER)
+    def a_disk_is_full_or_has_room_again(self, name: str) -> None:
+        if name in self.world.workers:
+            station = self.world.workers[name].station
+            station.obstacle_text = "" if station.obstacle_text else "its disk is full"
+
     def teardown(self) -> None:
+        with self.folder:
+            if self.world.workers or self.world.dispatcher:
+                self._mend()
+                self.world.run(self._is_over, at_most=60 * RUN_SECONDS)
+                self.world.check()
+                self._check_that_all_is_clean()
+
+    def _mend(self) -> None:
+        """Nothing is in the way any more."""
         world = self.world
-        if not world.workers and not world.dispatcher:
-            self.folder.cleanup()
-            return
+        world.give_back()
         world.disks.unreachable.clear()
         world.start_dispatcher()
         for name in WORKERS:
@@ -148,10 +208,14 @@ class Campaign(RuleBasedStateMachine):
             assert process
             process.fuse.left, process.frozen = None, False
             process.queue.heal()
-        world.run(lambda: world.finished, at_most=60 * RUN_SECONDS)
-        world.check()
-        self._check_that_all_is_clean()
-        self.folder.cleanup()
+        for worker in world.workers.values():
+            worker.station.obstacle_text = ""
+
+    def _is_over(self) -> bool:
+        """Whether the dispatcher has seen the end; meanwhile workers that had to drain are started again."""
+        for name in WORKERS:
+            self.world.start_worker(name)
+        return self.world.finished
 
     def _check_that_all_is_clean(self) -> None:
         """Nothing waits or runs any more, and every worker could delete its results."""
@@ -159,10 +223,15 @@ class Campaign(RuleBasedStateMachine):
         for _ in range(200):
             world.tick()
         assert not any(process.station.running for process in world.workers.values())
-        assert jobs_left(world) == len([m for m in world.server.messages(Tube.JOBS) if m.body == b"nonsense"])
+        assert not any(any(world.disks.kept[name].values()) for name in world.workers), world.story()
+        assert jobs_left(world) == len([m for m in world.server.messages(Tube.JOBS) if m.body in NOBODYS])
 
 
 TestCampaign = Campaign.TestCase
 TestCampaign.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],  # to shrink one takes longer than to find it
 )
