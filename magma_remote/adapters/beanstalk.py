@@ -22,6 +22,7 @@ T = TypeVar("T")
 _CONTROL = greenstalk.DEFAULT_TUBE  # its connection asks of the server and of other tubes, and never reserves
 _NOTHING = (greenstalk.NotFoundError, greenstalk.TimedOutError, greenstalk.DeadlineSoonError)
 _NO_SENSE = (greenstalk.UnknownResponseError, AssertionError, ValueError)  # what greenstalk makes of a broken reply
+_ENDED = (ConnectionError, FileNotFoundError)  # the server itself has gone: so have all other connections to it
 _FULL = "it is out of memory, or its binlog's disk is full: make room where it runs"
 _ADVICE: dict[type[greenstalk.BeanstalkdError], str] = {
     greenstalk.JobTooBigError: "it was started with a small -z: start it without",
@@ -162,6 +163,8 @@ class BeanstalkQueue:
             answered = type(error) in _ADVICE
             self._refuse(tube, error)
         except OSError as error:
+            if isinstance(error, _ENDED):
+                self.close()
             raise QueueGoneError(self._gone(error)) from error
         except _NO_SENSE as error:
             raise QueueGoneError(f"{self._name()}: a reply makes no sense; the connection is made anew") from error

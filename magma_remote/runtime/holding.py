@@ -61,6 +61,13 @@ class Holding:
         """Let a run go, whose message is settled."""
         self._held.pop(run, None)
 
+    def delete(self, held: Held) -> None:
+        """Let a run go and delete its message, which may have to be taken back for that after a broken connection."""
+        message = held.message
+        if message and not self._queue.delete(message) and self._keep(held, message) and held.message:
+            self._queue.delete(held.message)
+        self.remove(held.run)
+
     def keep(self, now: float, *, every: float) -> list[Held]:
         """Touch what is due; the runs whose jobs are found to be another worker's."""
         session = self._queue.session(Tube.JOBS)
