@@ -27,7 +27,7 @@ def world(tmp_path: Path) -> World:
 def finish(world: World, at_most: float = 20 * RUN_SECONDS) -> None:
     world.run(lambda: world.finished, at_most=at_most)
     world.check()
-    assert jobs_left(world) == 0
+    world.run(lambda: not jobs_left(world), at_most=30)  # a worker may hold one, and is told to let it go
 
 
 def test_all_jobs_end_in_the_result(world: World) -> None:
