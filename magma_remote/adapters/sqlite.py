@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry, Warned, WorkerEntry
+    from magma_remote.model.outcome import Reason
     from magma_remote.model.standing import Pair
 
 T = TypeVar("T")
@@ -108,12 +109,20 @@ class SqliteLedger:
         bugs = self._file.rows("SELECT fuzzer, target, reached, triggered FROM bugs WHERE runs > 0")
         return self._read(lambda _: rows.pairs(tally, bugs), ())
 
-    def queued(self, *, settled: bool, limit: int | None = None) -> Iterator[JobEntry]:
+    def queued(self, *, settled: bool, reason: Reason | None = None, limit: int | None = None) -> Iterator[JobEntry]:
         """Jobs that have a `queue_id`, by number: those that are settled, or those that are not."""
-        statement = (
-            "SELECT number FROM jobs WHERE queue_id IS NOT NULL AND settled = ? AND number > ? ORDER BY number LIMIT ?"
+        tests = "queue_id IS NOT NULL AND settled = ?"
+        first: tuple[Any, ...] = (settled,)
+        if reason:
+            tests, first = f"{tests} AND reason = ?", (settled, reason.value)
+        return self._pages(
+            f"SELECT number FROM jobs WHERE {tests} AND number > ? ORDER BY number LIMIT ?", [first], limit
         )
-        return self._pages(statement, [(settled,)], limit)
+
+    def unsettled(self) -> int:
+        """How many jobs have a `queue_id` and are not settled."""
+        statement = "SELECT COUNT(*) FROM jobs WHERE queue_id IS NOT NULL AND settled = ?"
+        return int(self._file.rows(statement, (False,))[0][0])
 
     def run(self, run: str) -> RunEntry | None:
         """One run."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Warned,
         WorkerEntry,
     )
+    from magma_remote.model.outcome import Reason
     from magma_remote.model.standing import Pair
 
 
@@ -54,8 +55,11 @@ class Ledger(Protocol):
     def pairs(self) -> tuple[Pair, ...]:
         """Jobs' states and the bugs of KEPT runs for each fuzzer and target, by their names; cheap."""
 
-    def queued(self, *, settled: bool, limit: int | None = None) -> Iterator[JobEntry]:
-        """Jobs that have a `queue_id`: those that are settled, or those that are not."""
+    def queued(self, *, settled: bool, reason: Reason | None = None, limit: int | None = None) -> Iterator[JobEntry]:
+        """Jobs that have a `queue_id`: those that are settled, or those that are not; with one `reason` where given."""
+
+    def unsettled(self) -> int:
+        """How many jobs have a `queue_id` and are not settled; cheap."""
 
     def run(self, run: str) -> RunEntry | None:
         """One run."""

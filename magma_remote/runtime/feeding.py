@@ -79,14 +79,14 @@ class Feeding:
             return
         server = self._queue.server()
         self._looked_at = now
-        expected = sum(1 for _ in self._ledger.queued(settled=False))
+        expected = self._ledger.unsettled()
         stats = self._queue.tube_stats(Tube.JOBS)
         self._short = self._short + 1 if stats.total - stats.buried < expected else 0
         if server != self._server or self._short >= _SHORT_LOOKS or now - self._audited_at > _AUDIT_SECONDS:
             self._missing = [entry.number for entry in self._ledger.queued(settled=False) if not self._has(entry)]
             self._server, self._audited_at, self._short = server, now, 0
         else:
-            lost = (entry for entry in self._ledger.queued(settled=False) if entry.reason is Reason.LOST)
+            lost = self._ledger.queued(settled=False, reason=Reason.LOST)
             self._missing = [entry.number for entry in lost if not self._has(entry)]
         self.sweep()
 

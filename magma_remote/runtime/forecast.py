@@ -35,9 +35,12 @@ class Forecast:
         if now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now
-        standing = read_standing(self._ledger, self._clock.now(), demands=self._demands)
-        ready = [w.heartbeat for w in standing.workers if w.live and w.heartbeat.state is WorkerState.READY]
+        beats = [entry.heartbeat for entry in self._ledger.workers() if not entry.lost]
+        ready = [beat for beat in beats if beat.state is WorkerState.READY]
         found = len(ready), sum(len(beat.sets) for beat in ready)
-        if found != self._told and standing.eta:
-            log.info("workers: %d, CPU sets: %d, about %s to go", *found, human_seconds(standing.eta))
+        if found == self._told:
+            return
         self._told = found
+        eta = read_standing(self._ledger, self._clock.now(), demands=self._demands).eta
+        if eta:
+            log.info("workers: %d, CPU sets: %d, about %s to go", *found, human_seconds(eta))

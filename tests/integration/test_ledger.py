@@ -19,6 +19,7 @@ from magma_remote.model.entries import (
     RunState,
     Warned,
 )
+from magma_remote.model.outcome import Reason
 from magma_remote.model.standing import pairs_of
 from tests.ledgers import BEAT, CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run
 
@@ -109,6 +110,12 @@ def test_jobs_with_a_message(ledger: SqliteLedger, settled: bool, limit: int | N
     ledger.add_jobs(a_job(n, state=state, queue_id=n if n % 4 else None) for n, state in enumerate(STATES))
     expected = [n for n, state in enumerate(STATES) if n % 4 and state.settled == settled]
     assert numbers(ledger.queued(settled=settled, limit=limit)) == expected[:limit]
+    assert settled or ledger.unsettled() == len(expected)
+    for number in expected[1:4]:
+        entry = ledger.job(number)
+        assert entry
+        ledger.save_job(replace(entry, reason=Reason.LOST))
+    assert numbers(ledger.queued(settled=settled, reason=Reason.LOST, limit=limit)) == expected[1:4]
 
 
 def test_saving_does_not_disturb_what_is_read(ledger: SqliteLedger) -> None:
