@@ -20,8 +20,8 @@ from magma_remote.runtime.dispatcher import Dispatcher, Seat
 from magma_remote.runtime.opening import Plan, begin
 from magma_remote.runtime.telling import Identity
 from magma_remote.runtime.worker import Worker
+from tests.mortals import Disks, Fuse, MemoryResults
 from tests.queues import until
-from tests.worlds import Disks, Fuse, MemoryResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
