@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 5.0
+_IDLE_LOOK_SECONDS = 1.0  # nothing is in hand: a campaign that begins shall not wait for us
 _PREPARE_AGAIN = 30.0
 
 
@@ -46,7 +47,8 @@ class Following:
 
     def is_due(self) -> bool:
         """Whether it is time to look again."""
-        return self._clock.monotonic() - self._looked_at >= _LOOK_SECONDS
+        waits = self.broadcast is None or not self.broadcast.open
+        return self._clock.monotonic() - self._looked_at >= (_IDLE_LOOK_SECONDS if waits else _LOOK_SECONDS)
 
     def look_soon(self) -> None:
         """Look the next time."""
