@@ -174,11 +174,15 @@ class World:
         )
 
     def replace(self) -> None:
-        """Another dispatcher takes the queue with --force."""
+        """Another dispatcher takes the queue with --force, if the queue is there."""
+        if not self.server.up:
+            return
         broadcast(MemoryQueue(self.server), self.other(since=self.clock.now(), is_open=True))
 
     def give_back(self) -> None:
-        """The other campaign ends, if there is one."""
+        """The other campaign ends, if there is one and its dispatcher reaches the queue."""
+        if not self.server.up:
+            return
         queue = MemoryQueue(self.server)
         found = read_slot(queue)
         if found and found.config_id == OTHER and found.open:

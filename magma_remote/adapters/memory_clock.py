@@ -22,6 +22,10 @@ class MemoryClock:
         """See `Clock.sleep`."""
         self.advance(seconds)
 
+    def set(self, seconds: float) -> None:
+        """Set the wall clock forward, or back; time passes as before."""
+        self._start += seconds
+
     def advance(self, seconds: float) -> None:
         """Let time pass; it never goes back."""
         self._passed += max(seconds, 0.0)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from magma_remote.model.entries import JobState
-from tests.chaos.faults import FAULTS, TTR, Faults
+from tests.chaos.faults import FAULTS, Faults
 from tests.chaos.verdict import Engine, assert_clean, assert_told, assert_whole, jobs, leave
 from tests.cluster import new_cluster
 from tests.quickruns import until
@@ -115,7 +114,7 @@ def test_jobs_of_a_frozen_worker_run_elsewhere(cluster: Cluster, engine: Engine,
         assert [entry.state for entry in jobs(cluster)] == [JobState.DONE] * repeat
         frozen.signal(signal.SIGCONT)
     else:
-        time.sleep(TTR * 1.5)
+        cluster.program().await_output("w0 was not heard")
         frozen.signal(signal.SIGCONT)
         until(lambda: frozen.output.count("starts on") > 1)
     finish(cluster, engine, faults)

@@ -127,11 +127,24 @@ class Campaign(RuleBasedStateMachine):
 
     @rule(binlog=st.booleans())
     def the_queue_restarts(self, binlog: bool) -> None:  # noqa: FBT001 - hypothesis names it
-        self.world.server.restart(binlog=binlog)
+        if self.world.server.up:
+            self.world.server.restart(binlog=binlog)
 
     @rule()
     def the_queue_is_wiped(self) -> None:
-        self.world.server.wipe()
+        if self.world.server.up:
+            self.world.server.wipe()
+
+    @rule()
+    def the_queue_goes_down_or_comes_back(self) -> None:
+        if self.world.server.up:
+            self.world.server.stop()
+        else:
+            self.world.server.start()
+
+    @rule(seconds=st.floats(-3600, 3600))
+    def the_clock_is_set(self, seconds: float) -> None:
+        self.world.clock.set(seconds)
 
     @rule()
     def somebody_deletes_the_broadcast(self) -> None:
@@ -200,6 +213,8 @@ class Campaign(RuleBasedStateMachine):
     def _mend(self) -> None:
         """Nothing is in the way any more."""
         world = self.world
+        if not world.server.up:
+            world.server.start()
         world.give_back()
         world.disks.unreachable.clear()
         world.start_dispatcher()
