@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from magma_remote.model.entries import WorkerEntry
+    from magma_remote.model.entries import Warned, WorkerEntry
     from magma_remote.ports import Assignment, Ledger
 
 CONFIG = "c0ffee"
@@ -74,6 +74,7 @@ class World:
         self.machines: dict[str, MemoryMachine] = {}
         self.starts: list[Assignment] = []
         self.clashes: list[tuple[str, str]] = []
+        self.ticks = 0
         self.path = folder / "ledger.sqlite"
         ledger = SqliteLedger(self.path)
         ledger.save_campaign(
@@ -189,8 +190,11 @@ class World:
             broadcast(queue, self.other(since=found.since, is_open=False))
 
     def tick(self, seconds: float = TICK) -> None:
-        """Let everybody who is alive do what is due, then let time pass."""
-        for name, process in list(self.workers.items()):
+        """Let everybody who is alive do what is due, each time another one first, then let time pass."""
+        self.ticks += 1
+        workers = list(self.workers.items())
+        first = self.ticks % max(1, len(workers))
+        for name, process in workers[first:] + workers[:first]:
             if not process.frozen:
                 try:
                     process.worker.step()
@@ -227,6 +231,11 @@ class World:
             return list(ledger.jobs())
         finally:
             ledger.close()
+
+    def warnings(self) -> tuple[Warned, ...]:
+        """What needs a person."""
+        with closing(SqliteLedger.open_existing(self.path)) as ledger:
+            return ledger.warnings()
 
     def known_workers(self) -> tuple[WorkerEntry, ...]:
         """All workers of the ledger."""

@@ -109,12 +109,16 @@ class SqliteLedger:
         bugs = self._file.rows("SELECT fuzzer, target, reached, triggered FROM bugs WHERE runs > 0")
         return self._read(lambda _: rows.pairs(tally, bugs), ())
 
-    def queued(self, *, settled: bool, reason: Reason | None = None, limit: int | None = None) -> Iterator[JobEntry]:
+    def queued(
+        self, *, settled: bool, reason: Reason | None = None, avoiding: bool = False, limit: int | None = None
+    ) -> Iterator[JobEntry]:
         """Jobs that have a `queue_id`, by number: those that are settled, or those that are not."""
         tests = "queue_id IS NOT NULL AND settled = ?"
         first: tuple[Any, ...] = (settled,)
         if reason:
             tests, first = f"{tests} AND reason = ?", (settled, reason.value)
+        if avoiding:
+            tests, first = f"{tests} AND avoid <> ?", (*first, "[]")
         return self._pages(
             f"SELECT number FROM jobs WHERE {tests} AND number > ? ORDER BY number LIMIT ?", [first], limit
         )
@@ -141,10 +145,11 @@ class SqliteLedger:
         statement = f"SELECT {rows.RUN} FROM runs {where} ORDER BY id"
         return self._all(rows.run_entry, statement, *(value for values in tests.values() for value in values))
 
-    def due(self, now: float, *, limit: int) -> tuple[RunEntry, ...]:
-        """REPORTED runs whose `fetch_at` has come, in the order they came."""
-        statement = f"SELECT {rows.RUN} FROM runs WHERE state = ? AND fetch_at <= ? ORDER BY id LIMIT ?"
-        return self._all(rows.run_entry, statement, RunState.REPORTED.value, now, limit)
+    def due(self, now: float, *, beyond: float, limit: int) -> tuple[RunEntry, ...]:
+        """REPORTED runs whose `fetch_at` has come, or is more than `beyond` seconds ahead, the longest due first."""
+        tests = "state = ? AND (fetch_at <= ? OR fetch_at > ?)"
+        statement = f"SELECT {rows.RUN} FROM runs WHERE {tests} ORDER BY fetch_at, id LIMIT ?"
+        return self._all(rows.run_entry, statement, RunState.REPORTED.value, now, now + beyond, limit)
 
     def save_run(self, entry: RunEntry) -> None:
         """Add or replace a run's entry."""

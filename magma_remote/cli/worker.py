@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from magma_remote.model.document import Table
     from magma_remote.model.settings import WorkerSettings
 
-_QUEUE_SECONDS = 5.0
+_QUEUE_SECONDS = 3.0  # one such wait more or less decides whether we leave within ten seconds
 
 log = logging.getLogger(__name__)
 

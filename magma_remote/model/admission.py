@@ -11,11 +11,8 @@ if TYPE_CHECKING:
 
     from .messages import JobMessage
 
-AVOID_SECONDS = 120
-"""For so long a job that a worker has failed waits for another one."""
-
 _SOON = 2
-_LATER = 15
+_LATER = 20
 
 
 class Choice(Enum):
@@ -37,9 +34,8 @@ class Admission:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What the queue knows of a job: `age` in seconds since it was put, counts as in `ports.DeliveryStats`."""
+    """What the queue knows of a job: counts as in `ports.DeliveryStats`."""
 
-    age: int
     reserves: int
     releases: int
     timeouts: int
@@ -73,15 +69,15 @@ def admit(message: JobMessage, history: History, abilities: Abilities, *, ttr: i
     lost_once = bool(history.broken) and not history.timeouts and not history.returning
     if message.number in abilities.running or lost_once:
         return Admission(choice=Choice.LATER, delay=max(1, ttr // 2), returning=history.returning or lost_once)
-    if delay := _delay(message, history, abilities):
+    if delay := _delay(message, abilities):
         return Admission(choice=Choice.LATER, delay=delay, returning=history.returning)
     return Admission(choice=Choice.RUN)
 
 
-def _delay(message: JobMessage, history: History, abilities: Abilities) -> int:
+def _delay(message: JobMessage, abilities: Abilities) -> int:
     """Seconds for which the job is left to others; 0 where it is ours."""
     if message.job.fuzzer in abilities.cannot:
         return _LATER
-    avoided = abilities.worker in message.avoid and history.age < AVOID_SECONDS
+    avoided = abilities.worker in message.avoid  # the dispatcher lifts this where nobody else is there
     too_wide = abilities.demands.get(message.job.fuzzer, 1) > abilities.free
     return _SOON if avoided or too_wide else 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..errors import WireError
 from . import wire
+from .document import show
 from .jobs import Job  # noqa: TC001 - its fields are read from the types
+from .names import is_plain_name
 
 TTR = 120
 """Seconds without a touch after which a job is another's: short, and never as long as a trial."""
@@ -90,6 +93,9 @@ class JobMessage:
         """WireError for anything else."""
         message = wire.build(cls, wire.members(body, "job"))
         message.job.check()
+        _check_names(message.config_id, *message.avoid)
+        if message.number < 0:
+            raise WireError(f"a job on the wire has no place in its campaign: {message.number}")
         return message
 
 
@@ -135,7 +141,11 @@ class Feedback:
     @classmethod
     def decode(cls, body: bytes) -> Feedback:
         """WireError for anything else."""
-        return wire.build(cls, wire.members(body, "feedback"))
+        message = wire.build(cls, wire.members(body, "feedback"))
+        _check_names(message.config_id, message.run, message.worker)
+        if not message.place.folder.endswith(f"/{run_folder(message.config_id, message.run)}"):
+            raise WireError(f"the folder of run {message.run} is another's: {show(message.place.folder)}")
+        return message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +169,17 @@ class Grave:
     @classmethod
     def decode(cls, body: bytes) -> Grave:
         """WireError for anything else."""
-        return wire.build(cls, wire.members(body, "grave"))
+        message = wire.build(cls, wire.members(body, "grave"))
+        _check_names(message.config_id, message.run, message.worker)
+        return message
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStatus:
-    """A run that a worker has in hand: `since` is when its phase began, in seconds since the epoch."""
+    """A run that a worker has in hand: `since` is when its phase began, in seconds since the epoch.
+
+    One that is `leaving` was given up, and ends soon.
+    """
 
     run: str
     number: int
@@ -174,6 +189,7 @@ class RunStatus:
     started_at: float
     cpus: tuple[int, ...] = ()
     triggered: tuple[str, ...] = ()
+    leaving: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +239,9 @@ class Heartbeat:
     @classmethod
     def decode(cls, body: bytes) -> Heartbeat:
         """WireError for anything else."""
-        return wire.build(cls, wire.members(body, "heartbeat"))
+        message = wire.build(cls, wire.members(body, "heartbeat"))
+        _check_names(message.worker, *filter(None, (message.config_id, *(status.run for status in message.runs))))
+        return message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +265,18 @@ class Orders:
     def decode(cls, body: bytes) -> Orders:
         """WireError for anything else."""
         return wire.build(cls, wire.members(body, "orders"))
+
+
+def run_folder(config_id: str, run: str) -> str:
+    """Name of a run's folder in its worker's WORKDIRS."""
+    return f"workdir_{config_id}_{run}"
+
+
+def _check_names(*names: str) -> None:
+    """They become names of tubes and folders."""
+    for name in names:
+        if not is_plain_name(name):
+            raise WireError(f"a name on the wire is none: {show(name)}")
 
 
 def shortened(lines: tuple[str, ...]) -> tuple[str, ...]:

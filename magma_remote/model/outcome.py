@@ -37,6 +37,12 @@ class Reason(Enum):
     DROPPED = "dropped"
 
 
+MACHINE_FAULTS = frozenset(
+    {Reason.ENGINE, Reason.CACHE, Reason.CACHE_FULL, Reason.DISK, Reason.ARCHIVE, Reason.INTERNAL}
+)
+"""Reasons that say more about a machine than about a fuzzer."""
+
+
 class Kill(Enum):
     """Why we ended a container ourselves."""
 

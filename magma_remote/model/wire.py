@@ -22,6 +22,7 @@ LARGEST = 60_000
 """Bytes: beanstalkd takes bodies of 65,534 and 65,535 bytes, and cannot read its binlog after them."""
 
 T = TypeVar("T")
+_LARGEST_NUMBER = 1 << 53  # what every reader of JSON keeps, and SQLite holds
 _PLAIN = (str, int, bool)
 _WRITER = json.JSONEncoder(separators=(",", ":"))
 
@@ -90,6 +91,8 @@ def _reader(hint: Any) -> Reader:
         return partial(build, cast("type[Any]", hint))
     if hint is float:
         return _number
+    if hint is int:
+        return _integer
     return _exact(hint) if hint in _PLAIN else _word(hint)
 
 
@@ -102,11 +105,12 @@ def _sequence(read: Reader) -> Reader:
 
 
 def _number(value: Any) -> float:
-    """JSON has no difference between 1 and 1.0."""
-    try:
-        return float(value) if type(value) in {int, float} else _refuse(value)
-    except OverflowError:
-        _refuse(value)
+    """JSON has no difference between 1 and 1.0, and Python's reader takes NaN and Infinity."""
+    return float(value) if type(value) in {int, float} and abs(value) < _LARGEST_NUMBER else _refuse(value)
+
+
+def _integer(value: Any) -> int:
+    return value if type(value) is int and abs(value) < _LARGEST_NUMBER else _refuse(value)
 
 
 def _exact(kind: type) -> Reader:

@@ -55,8 +55,13 @@ class Ledger(Protocol):
     def pairs(self) -> tuple[Pair, ...]:
         """Jobs' states and the bugs of KEPT runs for each fuzzer and target, by their names; cheap."""
 
-    def queued(self, *, settled: bool, reason: Reason | None = None, limit: int | None = None) -> Iterator[JobEntry]:
-        """Jobs that have a `queue_id`: those that are settled, or those that are not; with one `reason` where given."""
+    def queued(
+        self, *, settled: bool, reason: Reason | None = None, avoiding: bool = False, limit: int | None = None
+    ) -> Iterator[JobEntry]:
+        """Jobs that have a `queue_id`: those that are settled, or those that are not.
+
+        Only with one `reason` where given, only those that avoid a worker with `avoiding`.
+        """
 
     def unsettled(self) -> int:
         """How many jobs have a `queue_id` and are not settled; cheap."""
@@ -67,8 +72,8 @@ class Ledger(Protocol):
     def runs(self, *states: RunState, number: int | None = None, worker: str | None = None) -> tuple[RunEntry, ...]:
         """Runs in these states (all without any), of one job or one worker where given, oldest first."""
 
-    def due(self, now: float, *, limit: int) -> tuple[RunEntry, ...]:
-        """REPORTED runs whose `fetch_at` has come, oldest first; cheap."""
+    def due(self, now: float, *, beyond: float, limit: int) -> tuple[RunEntry, ...]:
+        """REPORTED runs whose `fetch_at` has come, or is more than `beyond` seconds ahead, longest due first; cheap."""
 
     def save_run(self, entry: RunEntry) -> None:
         """Add or replace a run's entry."""

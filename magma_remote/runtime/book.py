@@ -40,15 +40,17 @@ class Book:
         goes_on = run is None or run.state in {RunState.RUNNING, RunState.LOST}
         counted = job
         if goes_on:
-            self._ledger.save_run(replace(run or _new(worker, status), state=RunState.RUNNING, **_facts(status)))
+            entry = run or replace(_new(worker, status), attempt=job.attempts + 1)  # its message may have come before
+            self._ledger.save_run(replace(entry, state=RunState.RUNNING, **_facts(status)))
             counted = _counted(job, RunState.RUNNING, run)
-        if job.state.settled or (run and run.state is RunState.DROPPED):
+        given_up = job.state.settled and not (job.state is JobState.DEAD and job.reason is Reason.LOST)
+        if given_up or (run and run.state is RunState.DROPPED):
             self.outbox.stop[worker].add(status.run)
         elif goes_on:
             counted = replace(counted, state=JobState.RUNNING)
         if counted != job:
             self._ledger.save_job(counted)
-        if goes_on and counted.state is JobState.RUNNING:
+        if goes_on and counted.state is JobState.RUNNING and not status.leaving:
             self._arbitrate(status)
 
     def _arbitrate(self, status: RunStatus) -> None:
@@ -89,7 +91,8 @@ class Book:
             return
         reason = _reason(grave.reason)
         entry = run or _new(grave.worker, grave)
-        state = RunState.DROPPED if reason in NO_FAULT else RunState.FAILED
+        never_ran = reason is Reason.LOST and run is None
+        state = RunState.DROPPED if reason in NO_FAULT or never_ran else RunState.FAILED
         facts = {"message": grave.message, "tail": grave.tail, "log": grave.log, "ended_at": now}
         self._move(entry, state, was=run, reason=reason, **facts)
         self._fail_job(grave.number, reason, grave.message, grave.worker)

@@ -76,6 +76,8 @@ class Dispatcher:
         if found and found.config_id == self._broadcast.config_id:
             self._broadcast = replace(self._broadcast, since=found.since)
             return
+        if found:  # whoever has it sees by this that it is theirs no more, whatever our clocks say
+            self._broadcast = replace(self._broadcast, since=max(self._broadcast.since, found.since + 1.0))
         broadcast(self._queue, self._broadcast)
         if cleared := clear_jobs(self._queue, self._broadcast.config_id):
             log.info("removed %d jobs that another campaign had left", cleared)
@@ -98,9 +100,7 @@ class Dispatcher:
             done = 0
         else:
             self._gone = ""
-        troubles = {"queue": self._gone} if self._gone else {}
-        if self._gathering.trouble:
-            troubles["storage"] = self._gathering.trouble
+        troubles = self._gathering.troubles | ({"queue": self._gone} if self._gone else {})
         self._watching.look(troubles, hearing=not self._gone)
         self._forecast.look()
         return done
@@ -136,7 +136,8 @@ class Dispatcher:
             return
         with self._ledger.transaction():
             for entry in self._ledger.jobs(JobState.WAITING, JobState.QUEUED, JobState.RUNNING):
-                if not self._ledger.runs(RunState.REPORTED, number=entry.number):
+                reported = self._ledger.runs(RunState.REPORTED, number=entry.number)
+                if all(run.fetches for run in reported):  # none, or none that came at once
                     dead = replace(
                         entry, state=JobState.DEAD, reason=Reason.CANCELLED, message="the campaign was cancelled"
                     )

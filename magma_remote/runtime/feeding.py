@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import WireError
 from magma_remote.model.entries import JobState, RunState
-from magma_remote.model.messages import JobMessage, Tube
-from magma_remote.model.outcome import Reason
+from magma_remote.model.messages import JobMessage, Tube, WorkerState
+from magma_remote.model.outcome import MACHINE_FAULTS, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from magma_remote.model.entries import JobEntry
     from magma_remote.ports import Clock, Delivery, Ledger, Queue
 
@@ -24,6 +26,7 @@ _LOOK_SECONDS = 10.0
 _SHORT_LOOKS = 3  # a worker deletes a job before we have read its report: only what stays short is missing
 _AUDIT_SECONDS = 600.0
 _FORGOTTEN_SECONDS = 5
+_MACHINE_PAUSE = 30  # seconds for a machine in trouble to mend, or to say that it is
 
 
 class Feeding:
@@ -44,16 +47,22 @@ class Feeding:
         """Put jobs that wait; how many. What a look found missing is put again first, now that all reports are read."""
         self._put_back()
         waiting = list(self._ledger.jobs(JobState.WAITING, limit=BATCH))
-        put = [replace(entry, state=JobState.QUEUED, queue_id=self._put(entry)) for entry in waiting]
-        with self._ledger.transaction():
-            for entry in put:
-                now = self._ledger.job(entry.number)
-                if now and now.state is JobState.WAITING:
-                    self._ledger.save_job(replace(now, state=JobState.QUEUED, queue_id=entry.queue_id))
-                elif now:
-                    self._ledger.save_job(replace(now, queue_id=entry.queue_id))
+        put: dict[int, int] = {}
+        try:
+            for entry in waiting:
+                put[entry.number] = self._put(entry)
+        finally:  # what was put before the connection broke is known
+            self._note(put)
         self._look()
         return len(put)
+
+    def _note(self, put: Mapping[int, int]) -> None:
+        with self._ledger.transaction():
+            for number, queue_id in put.items():
+                entry = self._ledger.job(number)
+                if entry:
+                    state = JobState.QUEUED if entry.state is JobState.WAITING else entry.state
+                    self._ledger.save_job(replace(entry, state=state, queue_id=queue_id))
 
     def sweep(self) -> None:
         """Remove the messages of settled jobs; a worker that has one reserved is told to stop by its next heartbeat."""
@@ -70,7 +79,8 @@ class Feeding:
             job=entry.job,
             avoid=entry.avoid,
         )
-        return self._queue.put(Tube.JOBS, message.encode(), ttr=self._ttr)
+        pause = _MACHINE_PAUSE if entry.reason in MACHINE_FAULTS else 0
+        return self._queue.put(Tube.JOBS, message.encode(), ttr=self._ttr, delay=pause)
 
     def _look(self) -> None:
         """Compare counts from time to time, and every message where they stay too low or the server is another."""
@@ -88,7 +98,27 @@ class Feeding:
         else:
             lost = self._ledger.queued(settled=False, reason=Reason.LOST)
             self._missing = [entry.number for entry in lost if not self._has(entry)]
+        self._lift()
         self.sweep()
+
+    def _lift(self) -> None:
+        """Let jobs go to workers that have failed them, where no other one lives that could take them."""
+        ready = {WorkerState.READY, WorkerState.PREPARING}
+        able = {w.worker for w in self._ledger.workers() if not w.lost and w.heartbeat.state in ready}
+        for entry in list(self._ledger.queued(settled=False, avoiding=True)):
+            if able and entry.state is JobState.QUEUED and able <= set(entry.avoid) and self._withdraw(entry):
+                log.info("%s may go back to a worker that has failed it: no other one is there", entry.job)
+
+    def _withdraw(self, entry: JobEntry) -> bool:
+        """Take a job out of the queue, so that it is put again, without anybody to avoid."""
+        message = self._find(entry)
+        if message is None or not self._queue.delete(message):
+            return False
+        with self._ledger.transaction():
+            now = self._ledger.job(entry.number)
+            if now and now.state is JobState.QUEUED and now.queue_id == entry.queue_id:
+                self._ledger.save_job(replace(now, state=JobState.WAITING, queue_id=None, avoid=()))
+        return True
 
     def _put_back(self) -> None:
         """Jobs that the queue does not have: they wait again, unless a run of theirs goes on."""

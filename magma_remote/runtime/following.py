@@ -59,9 +59,10 @@ class Following:
         found, now = self.peek(), self._clock.monotonic()
         self._looked_at = now
         before = self.broadcast
+        self.broadcast = found or before
         if found is None or (before and (found.config_id, found.open) == (before.config_id, before.open)):
             return False
-        self.broadcast, self.prepared, self.changed_at = found, None, now
+        self.prepared, self.changed_at = None, now
         self.state = WorkerState.WAITING
         self.detail = "" if found.open else f"campaign {found.config_id} ({found.source}) has ended"
         log.info("campaign %s (%s) is %s", found.config_id, found.source, "open" if found.open else "over")
@@ -108,11 +109,11 @@ class Following:
         if not prepared.unfit:
             log.info("ready with %d CPU sets", len(prepared.sets))
 
-    def may_take(self) -> bool:
-        """Whether a CPU is free and nothing is in the way."""
+    def may_take(self, obstacle: str) -> bool:
+        """Whether a CPU is free and nothing is in the way, neither what the caller knows of nor on this machine."""
         if self.state is not WorkerState.READY or not self.leases.free:
             return False
-        obstacle = self._station.obstacle()
+        obstacle = obstacle or self._station.obstacle()
         self.say(obstacle)
         return not obstacle
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import CorruptError, StorageError
+from magma_remote.errors import CorruptError, MagmaRemoteError, StorageError
 from magma_remote.model.entries import JobState, RunState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.logs import facts
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FETCHES = 6
-"""Tries before a result counts as out of reach, some ten minutes in all; then its job goes out again."""
+"""Tries, some five minutes in all, before the result of a worker that is lost counts as out of reach.
+
+Then its job goes out again. A worker that is there has its result fetched again and again: what is in the way is for a
+person to mend, and costs no trial.
+"""
 
 CORRUPT_FETCHES = 2
 _FIRST_PAUSE = 10.0
+_LONGEST_PAUSE = 300.0
 _STORAGE_PAUSE = 30.0
 _IN_FLIGHT = 128  # the crew's threads bound what is fetched at once; it gets more when few are left
 _FEW = 32
@@ -35,7 +40,7 @@ class Gathering:
     """Moves runs from REPORTED to KEPT and their jobs from FETCHED to DONE."""
 
     def __init__(self, ledger: Ledger, book: Book, results: Results, crew: Crew, clock: Clock) -> None:
-        self.trouble = ""
+        self.troubles: dict[str, str] = {}
         self._ledger = ledger
         self._book = book
         self._results = results
@@ -82,7 +87,8 @@ class Gathering:
             run = None if f"merge {job.run}" in self._flying else self._ledger.run(job.run or "")
             if run:
                 begun += self._submit_merge(run, job)
-        for run in self._ledger.due(self._clock.now(), limit=_IN_FLIGHT):
+        # a fetch that is due later than it can have been put off was put off before the clock was set back
+        for run in self._ledger.due(self._clock.now(), beyond=_LONGEST_PAUSE + _FIRST_PAUSE, limit=_IN_FLIGHT):
             if len(self._flying) < _IN_FLIGHT:
                 begun += self._submit("fetch", run, partial(self._results.fetch, run))
         return begun
@@ -102,7 +108,9 @@ class Gathering:
 
     def _end(self, key: str, error: Exception | None) -> None:
         fetch, submitted = key.startswith("fetch "), self._flying.pop(key)
-        self.trouble = self.trouble if error else ""
+        if error is None:
+            self.troubles.pop("storage", None)
+            self.troubles.pop(f"fetch {submitted.worker}", None)
         if not fetch and error is None:
             self._merged(submitted)
             return
@@ -121,7 +129,14 @@ class Gathering:
         if job := self._book.kept(run):
             self._to_merge.append((run, job))
         else:
+            self._discard(run)
+
+    def _discard(self, run: RunEntry) -> None:
+        """What is left of it is looked at again when TEMP_RESULTS is to be removed."""
+        try:
             self._results.discard(run)
+        except MagmaRemoteError as error:
+            log.warning("what was fetched of run %s stays: %s", run.run, error)
 
     def _merged(self, run: RunEntry) -> None:
         if job := self._book.done(run):
@@ -133,16 +148,17 @@ class Gathering:
         log.warning("fetch %d of run %s failed: %s", fetches, run.run, error, extra={"run": run.run})
         if run.state is not RunState.REPORTED:
             return
-        if fetches >= (CORRUPT_FETCHES if corrupt else FETCHES):
-            self._results.discard(run)
+        worker = self._ledger.worker(run.worker)
+        if (corrupt and fetches >= CORRUPT_FETCHES) or (fetches >= FETCHES and (worker is None or worker.lost)):
+            self._discard(run)
             self._book.undone(run, Reason.CORRUPT if corrupt else Reason.FETCH, str(error))
             return
-        pause = _FIRST_PAUSE * 2 ** (fetches - 1)
+        if worker and fetches > 1:
+            self.troubles[f"fetch {run.worker}"] = f"results of worker {worker.heartbeat.name} do not come: {error}"
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (fetches - 1))
         self._ledger.save_run(replace(run, fetches=fetches, fetch_at=self._clock.now() + pause))
 
     def _pause(self, key: str, error: StorageError) -> None:
         """Our own disk: no fault of the result, and no reason to give it up."""
-        if str(error) != self.trouble:
-            log.error("%s", error)
-        self.trouble = str(error)
+        self.troubles["storage"] = str(error)
         self._not_before[key] = self._clock.monotonic() + _STORAGE_PAUSE

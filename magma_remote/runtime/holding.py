@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.messages import Tube
+from magma_remote.ports import NORMAL
 from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ log = logging.getLogger(__name__)
 class Held:
     """A run and its job's message: None where the queue has lost it, which costs the run nothing.
 
-    `given_up` says why its end is no news to anybody: its job is settled, or another worker's.
+    `reserves` counts reservations of the message up to ours: more of them are somebody else's. `given_up` says why its
+    end is no news to anybody: its job is settled, or another worker's.
     """
 
     assignment: Assignment
     message: Delivery | None
+    reserves: int
     started_at: float
     given_up: str = ""
 
@@ -84,17 +87,36 @@ class Holding:
             return True
         back = self._queue.take(Tube.JOBS, message.id)
         if back and back.body == message.body:
-            held.message = back
+            held.message = self._unmarked(back)
+            held.reserves = self._reserves(back) or held.reserves
             log.info("%s was taken back after a broken connection", held.assignment.job, extra=_facts(held))
             return True
         if back:
             self._queue.release(back)
         found = self._queue.peek(Tube.JOBS, message.id)
-        held.message = None
         if found and found.body == message.body:
-            return False
+            return self._is_ours(held, found)
+        held.message = None
         log.warning("the queue has lost %s; its run goes on", held.assignment.job, extra=_facts(held))
         return True
+
+    def _is_ours(self, held: Held, found: Delivery) -> bool:
+        """Whether a reserved message is reserved by a connection of ours, whose end the server has not noticed yet."""
+        if self._reserves(found) == held.reserves:
+            return True  # it is ready again when its TTR is over, or the server notices
+        held.message = None
+        return False
+
+    def _reserves(self, message: Delivery) -> int:
+        stats = self._queue.stats(message)
+        return stats.reserves if stats else 0
+
+    def _unmarked(self, message: Delivery) -> Delivery:
+        """Take away the mark of a job that has waited for its worker: the next time it waits again."""
+        stats = self._queue.stats(message)
+        if stats is None or stats.priority == NORMAL or not self._queue.release(message):
+            return message
+        return self._queue.take(Tube.JOBS, message.id) or message
 
 
 def _facts(held: Held) -> dict[str, Any]:

@@ -56,14 +56,14 @@ class Inbox:
                 self._hear(beat, now)
         if len(mail) < BATCH:
             self._conclude(beats)
-        for message in mail:
-            self._queue.delete(message)
+        for tube, read in ((Tube.EVENTS, beat_mail), (Tube.GRAVEYARD, grave_mail), (Tube.FEEDBACK, result_mail)):
+            self._queue.delete_all(tube, read)
         return len(mail)
 
     def _take(self, tube: str, kind: type[T]) -> tuple[list[T], list[Delivery]]:
         messages: list[T] = []
         mail: list[Delivery] = []
-        while len(mail) < BATCH and (delivery := self._queue.reserve(tube)):
+        for delivery in self._queue.reserve_all(tube, BATCH):
             try:
                 messages.append(kind.decode(delivery.body))
                 mail.append(delivery)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from magma_remote.errors import WireError
 from magma_remote.model.messages import Feedback, Grave, Tube, shortened
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.logs import facts
@@ -64,9 +66,12 @@ class Reporting:
         """Tell of results that are not confirmed, where this queue or campaign may not have heard of them."""
         if self._told == (broadcast.config_id, server) and now - self._told_at < _AGAIN_SECONDS:
             return
+        told = self._queue.tube_stats(Tube.FEEDBACK)
+        if self._told and told.total > told.buried:
+            return  # what was told before has not been read yet
         for kept in self._station.kept():
             if kept.assignment.config_id == broadcast.config_id:
-                self._queue.put(Tube.FEEDBACK, self._feedback(kept.assignment, kept.ended).encode())
+                self._queue.put(Tube.FEEDBACK, _fitting(self._feedback(kept.assignment, kept.ended)))
         self._told, self._told_at = (broadcast.config_id, server), now
 
     def _tell(self, ended: RunEnded) -> None:
@@ -74,9 +79,9 @@ class Reporting:
         if held is None:
             return
         if ended.reason is None:
-            self._queue.put(Tube.FEEDBACK, self._feedback(held.assignment, ended).encode())
+            self._queue.put(Tube.FEEDBACK, _fitting(self._feedback(held.assignment, ended)))
         else:
-            self._queue.put(Tube.GRAVEYARD, self._grave(held, ended).encode())
+            self._queue.put(Tube.GRAVEYARD, _fitting_grave(self._grave(held, ended)))
         self._holding.delete(held)
         reason = ended.reason and ended.reason.value
         extra = facts(held.assignment.job, run=ended.run, action="end", reason=reason)
@@ -112,3 +117,19 @@ class Reporting:
             tail=shortened(ended.tail),
             log=ended.log,
         )
+
+
+def _fitting(feedback: Feedback) -> bytes:
+    """Without its bugs where the queue has no room for them: they are in the result."""
+    try:
+        return feedback.encode()
+    except WireError:
+        return replace(feedback, reached=(), triggered=()).encode()
+
+
+def _fitting_grave(grave: Grave) -> bytes:
+    """Without its tail where the queue has no room for it: its log has it all."""
+    try:
+        return grave.encode()
+    except WireError:
+        return replace(grave, tail=()).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import WireError
@@ -18,20 +19,29 @@ if TYPE_CHECKING:
 
     from magma_remote.model.admission import Admission
     from magma_remote.model.messages import Broadcast
-    from magma_remote.ports import Delivery, Queue
+    from magma_remote.ports import Delivery, DeliveryStats, Queue
 
 log = logging.getLogger(__name__)
 
 RETURNING = NORMAL - 1
 """Priority of a job that has waited once for the worker whose connection broke."""
 
-MOST_TRIES = 50
-"""Reservations in one step, where one job after another is for others."""
+MOST_TRIES = 500
+"""Reservations in one step, where one job after another is for others: so many come past before the first is back."""
 
 
 def new_run(number: int) -> str:
     """A name for one execution of a job, unlike all others."""
     return f"{number}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A reserved job; `reserves` counts its reservations up to this one."""
+
+    delivery: Delivery
+    message: JobMessage
+    reserves: int
 
 
 class Taking:
@@ -41,7 +51,7 @@ class Taking:
         self._queue = queue
         self._worker = worker
 
-    def jobs(self, broadcast: Broadcast, abilities: Abilities) -> Iterator[tuple[Delivery, JobMessage]]:
+    def jobs(self, broadcast: Broadcast, abilities: Abilities) -> Iterator[Taken]:
         """At most one job to run now, after giving back those that are not; the caller asks again while it has CPUs.
 
         A job of another campaign comes with the others: the caller knows whether there is a newer broadcast.
@@ -53,8 +63,12 @@ class Taking:
             message = self._read(delivery)
             if message is None:
                 continue
-            if message.config_id != broadcast.config_id or self._admit(delivery, message, broadcast, abilities):
-                yield delivery, message
+            if message.config_id != broadcast.config_id:
+                yield Taken(delivery=delivery, message=message, reserves=0)
+                return
+            stats = self._queue.stats(delivery)
+            if stats and self._admit(delivery, message, stats, broadcast, abilities):
+                yield Taken(delivery=delivery, message=message, reserves=stats.reserves)
                 return
 
     def fail(self, delivery: Delivery, message: JobMessage, reason: Reason, why: str) -> None:
@@ -80,12 +94,15 @@ class Taking:
             self._queue.bury(delivery)
             return None
 
-    def _admit(self, delivery: Delivery, message: JobMessage, broadcast: Broadcast, abilities: Abilities) -> bool:
-        stats = self._queue.stats(delivery)
-        if stats is None:
-            return False
+    def _admit(
+        self,
+        delivery: Delivery,
+        message: JobMessage,
+        stats: DeliveryStats,
+        broadcast: Broadcast,
+        abilities: Abilities,
+    ) -> bool:
         history = History(
-            age=stats.age,
             reserves=stats.reserves,
             releases=stats.releases,
             timeouts=stats.timeouts,

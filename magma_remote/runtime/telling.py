@@ -90,6 +90,7 @@ class Telling:
             started_at=held.started_at,
             cpus=held.assignment.cpus,
             triggered=triggered,
+            leaving=bool(held.given_up),
         )
 
 
@@ -137,4 +138,5 @@ def _fitting(heartbeat: Heartbeat) -> bytes:
     try:
         return heartbeat.encode()
     except WireError:
-        return replace(heartbeat, runs=tuple(replace(status, triggered=()) for status in heartbeat.runs)).encode()
+        runs = tuple(replace(status, triggered=(), cpus=()) for status in heartbeat.runs)
+        return replace(heartbeat, runs=runs, sets=()).encode()

@@ -38,7 +38,8 @@ class Watching:
         self._clock = clock
         self._lost_after = lost_after
         self._still_after = timeout + _STILL_SECONDS
-        self._since = clock.now()
+        self._since = clock.monotonic()
+        self._heard: dict[str, tuple[float, float]] = {}
         self._looked_at = float("-inf")
         self._counts: object = None
         self._changed_at = clock.monotonic()
@@ -49,9 +50,9 @@ class Watching:
 
         While we hear nobody (`hearing` is False) nobody is silent.
         """
-        if not hearing:
-            self._since = self._clock.now()
         now = self._clock.monotonic()
+        if not hearing:
+            self._since = now
         if now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now
@@ -63,7 +64,7 @@ class Watching:
 
     def _mark_lost(self, entry: WorkerEntry) -> WorkerEntry:
         """A worker may have spoken while we were away ourselves: silence counts from our own start on."""
-        silent = self._clock.now() - max(entry.heard_at, self._since)
+        silent = self._silence(entry)
         if entry.lost:
             self._lose_runs(entry)
         if entry.lost or silent < self._lost_after:
@@ -73,6 +74,15 @@ class Watching:
         self._ledger.save_worker(lost)
         self._lose_runs(entry)
         return lost
+
+    def _silence(self, entry: WorkerEntry) -> float:
+        """Seconds since its last word came in, by a clock that nobody sets."""
+        now = self._clock.monotonic()
+        said_at, heard = self._heard.get(entry.worker, (None, now))
+        if said_at != entry.heard_at:
+            heard = now
+            self._heard[entry.worker] = (entry.heard_at, now)
+        return now - max(heard, self._since)
 
     def _lose_runs(self, entry: WorkerEntry) -> None:
         for run in self._ledger.runs(RunState.RUNNING, worker=entry.worker):
@@ -85,7 +95,7 @@ class Watching:
             self._counts, self._changed_at = counts, self._clock.monotonic()
         still = self._clock.monotonic() - self._changed_at
         unfit = [entry.heartbeat for entry in live if entry.heartbeat.state is WorkerState.UNFIT]
-        if not live and self._clock.now() - self._since >= _ARRIVAL_SECONDS:
+        if not live and self._clock.monotonic() - self._since >= _ARRIVAL_SECONDS:
             found["no worker"] = "no worker is there: start `magma-remote worker` on a host, or look at its log"
         elif live and len(unfit) == len(live):
             found["all unfit"] = "no worker can work: " + "; ".join(f"{beat.name}: {beat.detail}" for beat in unfit)
@@ -100,6 +110,8 @@ class Watching:
 
     def _unable(self, live: list[WorkerEntry]) -> dict[str, str]:
         """Fuzzers that no worker which is fit can run; after a while their jobs are dead."""
+        if any(entry.heartbeat.state is not WorkerState.READY for entry in live):
+            self._unable_since = {}  # one that is still preparing may be able
         fit = [entry.heartbeat for entry in live if entry.heartbeat.state is WorkerState.READY]
         reasons: defaultdict[str, list[str]] = defaultdict(list)
         for beat in fit:

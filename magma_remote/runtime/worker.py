@@ -11,11 +11,12 @@ from magma_remote.model.cpus import cpu_list
 from magma_remote.model.messages import Orders, Tube, WorkerState, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Assignment, Prepared, RunEnded
+from magma_remote.runtime.breaker import Breaker
 from magma_remote.runtime.following import Following
 from magma_remote.runtime.holding import Held, Holding
 from magma_remote.runtime.logs import facts
 from magma_remote.runtime.reporting import Reporting
-from magma_remote.runtime.taking import Taking, new_run
+from magma_remote.runtime.taking import Taken, Taking, new_run
 from magma_remote.runtime.telling import Telling
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEAVE_SECONDS = 6.0
+LEAVE_SECONDS = 3.5
 """How long a worker that is told to leave waits for its containers to end."""
 
 _GRACE_SECONDS = 3.0  # after a lost connection everybody takes back what is theirs before anybody takes what is new
@@ -50,12 +51,15 @@ class Worker:
         self._leaving = False
         self._following = Following(queue, station, clock)
         self._telling = Telling(identity, self._following, self.holding, queue=queue, station=station, clock=clock)
+        self._breaker = Breaker()
         self._taking = Taking(queue, identity.worker)
         self._reporting = Reporting(queue, station, self.holding, identity.worker)
         self._lease_of: dict[str, Lease] = {}
         self._to_start: list[Assignment] = []
         self._session = 0
-        self._session_at = float("-inf")
+        self._server = ""
+        self._grace_until = float("-inf")
+        self._begun_at = clock.monotonic()
         self._gone = ""
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
@@ -128,6 +132,7 @@ class Worker:
     def _end(self, ended: RunEnded) -> None:
         if lease := self._lease_of.pop(ended.run, None):
             lease.release()
+        self._breaker.ended(ended.reason, ended.message, self._clock.monotonic())
         self._reporting.add(ended)
 
     # what the dispatcher says
@@ -151,18 +156,23 @@ class Worker:
                 log.error("buried a message on %s: %s", message.tube, error)  # noqa: TRY400 - a traceback says no more
                 self._queue.bury(message)
                 continue
-            self._follow(orders)
+            self._follow(orders, message)
             self._queue.delete(message)
 
-    def _follow(self, orders: Orders) -> None:
+    def _follow(self, orders: Orders, message: Delivery) -> None:
         for run in orders.forget:
             self._station.forget(run)
         for run in orders.stop:
             if held := self.holding.get(run):
                 self._give_up(held, "its job is settled elsewhere")
-        if orders.drain and not self._draining:
+        if orders.drain and not self._draining and self._is_for_us(message):
             log.info("draining: takes nothing new, leaves when what runs has ended")
             self._draining = True
+
+    def _is_for_us(self, message: Delivery) -> bool:
+        """Whether an order came after this process began: drain was the wish for one that is gone."""
+        stats = self._queue.stats(message)
+        return stats is not None and stats.age <= self._clock.monotonic() - self._begun_at
 
     def _tidy(self) -> None:
         """A result that comes late is not needed where every job has one; where some are missing, it may be."""
@@ -192,16 +202,24 @@ class Worker:
         """Reserve jobs while CPUs are free; after a lost connection not at once."""
         now, session = self._clock.monotonic(), self._queue.session(Tube.JOBS)
         if session != self._session:
-            self._session_at = now if session > 1 else float("-inf")
+            grace = self._grace()
+            self._grace_until = now + grace if session > 1 else float("-inf")
             self._session = session
         following = self._following
-        if self._draining or now - self._session_at < _GRACE_SECONDS:
+        if self._draining or now < self._grace_until:
             return
-        while following.broadcast and following.prepared and following.may_take():
+        while following.broadcast and following.prepared and following.may_take(self._breaker.obstacle(now)):
             abilities = self._abilities(following.prepared)
             found = next(self._taking.jobs(following.broadcast, abilities), None)
-            if found is None or not self._accept(*found):
+            if found is None or not self._accept(found):
                 return
+
+    def _grace(self) -> float:
+        """After a restart of the queue nobody can tell a job that another worker still runs from a new one."""
+        server, before = self._queue.server(), self._server
+        self._server = server
+        ttr = self._following.broadcast.ttr if self._following.broadcast else 0
+        return ttr / 2 if before and server != before else _GRACE_SECONDS
 
     def _abilities(self, prepared: Prepared) -> Abilities:
         return Abilities(
@@ -212,8 +230,9 @@ class Worker:
             running={held.assignment.number for held in self.holding},
         )
 
-    def _accept(self, delivery: Delivery, message: JobMessage) -> bool:
+    def _accept(self, taken: Taken) -> bool:
         """Take a job in hand; False where no further one is wanted now."""
+        delivery, message = taken.delivery, taken.message
         if message.config_id != self._following.config_id:
             return self._refuse(delivery, message)
         prepared = self._following.prepared
@@ -230,7 +249,8 @@ class Worker:
             cpus=lease.cpus,
         )
         self._lease_of[assignment.run] = lease
-        self.holding.add(Held(assignment=assignment, message=delivery, started_at=self._clock.now()))
+        now = self._clock.now()
+        self.holding.add(Held(assignment=assignment, message=delivery, reserves=taken.reserves, started_at=now))
         self._to_start.append(assignment)
         return True
 

@@ -153,8 +153,8 @@ def test_runs_that_are_due(ledger: SqliteLedger) -> None:
     for number, at in enumerate((5.0, 20.0, 0.0, 10.0)):
         ledger.save_run(a_run(f"{number}-a", number, state=RunState.REPORTED, fetch_at=at))
     ledger.save_run(a_run("9-a", 9, state=RunState.KEPT))
-    assert [run.number for run in ledger.due(10.0, limit=10)] == [0, 2, 3]
-    assert [run.number for run in ledger.due(10.0, limit=2)] == [0, 2]
+    assert [run.number for run in ledger.due(10.0, beyond=100.0, limit=10)] == [2, 0, 3]
+    assert [run.number for run in ledger.due(10.0, beyond=9.0, limit=10)] == [2, 0, 3, 1]
 
 
 def test_workers_are_by_name_and_warnings_by_age(ledger: SqliteLedger) -> None:

@@ -24,7 +24,9 @@ from magma_remote.model.wire import LARGEST
 
 JOB = Job(repeat=3, fuzzer="afl", target="libtiff", program="tiffcp", args="-M @@,x tmp.out", fuzzargs="-x a,b")
 MESSAGE = JobMessage(config_id="c0ffee", number=7, attempt=2, job=JOB, avoid=("w1",))
-PLACE = Place(folder="/w/x", workdirs="/w", token="t", host="10.0.0.2", port=22, user="fuzz", cpus=(0, 1))
+PLACE = Place(
+    folder="/w/workdir_c0ffee_7-abc", workdirs="/w", token="t", host="10.0.0.2", port=22, user="fuzz", cpus=(0, 1)
+)
 FEEDBACK = Feedback(
     config_id="c0ffee", number=7, run="7-abc", attempt=1, worker="w1", place=PLACE, manifest="00", started_at=1.5
 )
@@ -72,6 +74,9 @@ def test_round_trip(message: JobMessage | Feedback | Grave | Heartbeat | Orders)
         pytest.param(GOOD | {"more": 1}, "other fields", id="another field"),
         pytest.param({k: v for k, v in GOOD.items() if k != "number"}, "other fields", id="a field less"),
         pytest.param(GOOD | {"number": "7"}, "another type", id="number is text"),
+        pytest.param(GOOD | {"number": 2**70}, "another type", id="number is no place"),
+        pytest.param(GOOD | {"number": -1}, "no place", id="number is negative"),
+        pytest.param(GOOD | {"config_id": "a\r\nput 1"}, "a name", id="config id is no name"),
         pytest.param(GOOD | {"number": True}, "another type", id="number is true"),
         pytest.param(GOOD | {"avoid": [1]}, "another type", id="avoid holds a number"),
         pytest.param(GOOD | {"job": None}, "other fields", id="no job"),
@@ -85,6 +90,21 @@ def test_refused(wire: object, says: str) -> None:
     body = wire if isinstance(wire, bytes) else wire.encode() if isinstance(wire, str) else json.dumps(wire).encode()
     with pytest.raises(WireError, match=says):
         JobMessage.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"worker": "w\r\ndelete 1"}, "a name", id="worker is no name"),
+        pytest.param({"run": "../x"}, "a name", id="run is a path"),
+        pytest.param({"run": "7-other"}, "another's", id="folder of another run"),
+        pytest.param({"started_at": float("inf")}, "another type", id="infinite"),
+        pytest.param({"started_at": float("nan")}, "another type", id="no number"),
+    ],
+)
+def test_feedback_that_would_lead_astray_is_refused(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(WireError, match=says):
+        Feedback.decode(json.dumps(json.loads(FEEDBACK.encode()) | changes).encode())
 
 
 @pytest.mark.parametrize("state", ["gone", 1, None, ["ready"]], ids=repr)

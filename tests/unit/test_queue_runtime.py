@@ -95,10 +95,16 @@ def test_a_result_of_a_job_that_was_given_up_is_kept_and_taken_later(tmp_path: P
     world.start_dispatcher()
     world.start_worker("w1")
     world.disks.unreachable = {"w1"}
+    world.run(lambda: any(world.disks.kept["w1"].values()), at_most=2 * RUN_SECONDS)
+    world.kill_worker("w1")
+    world.machines["w2"] = MemoryMachine(fails=lambda _: Reason.NO_MONITOR)
+    world.start_worker("w2")
     world.run(lambda: world.finished, at_most=20 * RUN_SECONDS)
-    assert [(entry.state, entry.reason) for entry in world.entries()] == [(JobState.DEAD, Reason.FETCH)]
+    assert [(entry.state, entry.attempts) for entry in world.entries()] == [(JobState.DEAD, 3)]
     world.kill_dispatcher()
-    for _ in range(5):
+    world.leave("w2")
+    world.start_worker("w1")
+    for _ in range(20):
         world.tick()
     assert any(world.disks.kept["w1"].values())
     world.disks.unreachable = set()
@@ -108,3 +114,39 @@ def test_a_result_of_a_job_that_was_given_up_is_kept_and_taken_later(tmp_path: P
     world.start_dispatcher()
     finish(world)
     assert [entry.state for entry in world.entries()] == [JobState.DONE]
+
+
+def test_a_result_that_cannot_be_fetched_is_waited_for_while_its_worker_lives(tmp_path: Path) -> None:
+    world = World(tmp_path, 1)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.disks.unreachable = {"w1"}
+    world.run(lambda: any(warned.key == "fetch w1" for warned in world.warnings()), at_most=4 * RUN_SECONDS)
+    for _ in range(400):
+        world.tick()
+    assert len(world.all_starts()) == 1
+    world.disks.unreachable = set()
+    finish(world)
+    assert [(entry.state, entry.attempts) for entry in world.entries()] == [(JobState.DONE, 1)]
+
+
+def test_a_bad_worker_does_not_eat_the_jobs_of_a_good_one(tmp_path: Path) -> None:
+    world = World(tmp_path, 8)
+    world.machines["bad"] = MemoryMachine(run_seconds=1.0, fails=lambda _: Reason.NO_MONITOR)
+    world.start_dispatcher()
+    world.start_worker("good")
+    world.start_worker("bad")
+    finish(world)
+    assert {entry.state for entry in world.entries()} == {JobState.DONE}
+
+
+def test_a_clock_that_is_set_loses_no_worker(world: World) -> None:
+    world.run(lambda: len(world.all_starts()) == 4, at_most=60)
+    for step in (7200.0, -10_000.0):
+        world.clock.set(step)
+        for _ in range(4):
+            world.tick()
+    assert len(world.all_starts()) == 4
+    assert not any(entry.lost for entry in world.known_workers())
+    finish(world)
+    assert len(world.all_starts()) == 6
