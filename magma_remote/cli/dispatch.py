@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,8 +158,8 @@ def _run(dispatcher: Dispatcher, campaign: CampaignEntry, held: ExitStack) -> No
         click.echo("Type `magma-remote status --watch` on this host to see how it goes.", err=True)
         dispatcher.run(until=lambda: bool(stopped))
     if not dispatcher.finished:
-        log.info("stopped by %s; fetches that have begun are finished", stopped[0])
-        with suppress(KeyboardInterrupt):
+        log.info("stopped by %s; fetches that have begun are finished; once more leaves them as they are", stopped[0])
+        with on_stop(_leave_at_once):
             held.close()
         click.echo(
             f"Campaign {campaign.config_id} goes on: workers run what is queued, and keep their results. Type the "
@@ -166,6 +167,11 @@ def _run(dispatcher: Dispatcher, campaign: CampaignEntry, held: ExitStack) -> No
             err=True,
         )
         sys.exit(1)
+
+
+def _leave_at_once(_name: str) -> None:
+    """For the second signal: what is fetched by halves goes on from there the next time."""
+    os._exit(1)
 
 
 def _summary(ledger: Ledger, workdir: Path) -> int:

@@ -124,8 +124,13 @@ class Shared:
 
 def is_full(path: Path) -> bool:
     """Whether the file system has no room for another canary dump."""
+    return free_bytes(path) < _FULL
+
+
+def free_bytes(path: Path) -> int:
+    """What this user may still write on a file system."""
     room = os.statvfs(path)
-    return room.f_bavail * room.f_frsize < _FULL
+    return room.f_bavail * room.f_frsize
 
 
 def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = Path("/proc/mounts")) -> int:
@@ -133,8 +138,7 @@ def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = P
     base = _existing(cache.root)
     if not os.access(base, os.W_OK | os.X_OK):
         raise StorageError(f"{base} cannot be written: make it writable, {_ON_DISK}")
-    room = os.statvfs(base)
-    free = room.f_bavail * room.f_frsize
+    free = free_bytes(base)
     mount = base if campaign.cache_on_disk else _tmpfs(base, mounts)
     asked = campaign.tmpfs_size
     if asked and not campaign.cache_on_disk and free < asked.bytes:

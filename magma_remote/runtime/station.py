@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import MagmaRemoteError
@@ -18,6 +20,7 @@ from magma_remote.model.outcome import Reason
 from magma_remote.ports import Kept, Prepared, RunEnded
 from magma_remote.runtime import preflight
 from magma_remote.runtime.beside import News, beside
+from magma_remote.runtime.cache import LEAST_ROOM, free_bytes
 from magma_remote.runtime.folders import Folders
 from magma_remote.runtime.station_health import Health
 from magma_remote.runtime.station_run import Run
@@ -67,6 +70,8 @@ class LocalStation:
         self._lost_image = ""
         self._health = Health(settings.workdirs, outside.runner.check)
         self._machine.keep_off((), outside.guards)
+        self._unneeded = SimpleQueue[tuple[str, str]]()
+        beside("remove", self._remove_unneeded)
         self._setting_up = beside("clear", self._clear)
 
     def prepare(self, broadcast: Broadcast) -> None:
@@ -83,7 +88,17 @@ class LocalStation:
 
     def obstacle(self) -> str:
         """See `Station.obstacle`."""
-        return self._lost_image or self._health.obstacle(sum(not run.over for run in self._runs.values()))
+        running = sum(not run.over for run in self._runs.values())
+        return self._lost_image or self._no_cache_room() or self._health.obstacle(running)
+
+    def _no_cache_room(self) -> str:
+        """Preparing has looked at it, too, but others write to /dev/shm as well."""
+        setup = self._setup
+        try:
+            short = setup is not None and free_bytes(setup.cache.root) < LEAST_ROOM
+        except OSError as error:
+            return f"the cache of running trials cannot be used: {error}"
+        return f"{setup.cache.root} has no room for another running trial: free some" if setup and short else ""
 
     def start(self, assignment: Assignment) -> None:
         """See `Station.start`."""
@@ -134,14 +149,21 @@ class LocalStation:
             return tuple(self._kept.values())
 
     def forget(self, run: str) -> None:
-        """See `Station.forget`: the folder goes in a thread of its own."""
+        """See `Station.forget`: the folder goes in another thread."""
         with self._lock:
             kept = self._kept.pop(run, None)
         if kept is None:
             return
         self._folders.drop(kept, keep=self._settings.keep)
         if not self._settings.keep:
-            beside(f"forget {run}", lambda: self._folders.remove(kept.assignment.config_id, run))
+            self._unneeded.put((kept.assignment.config_id, run))
+
+    def _remove_unneeded(self) -> None:
+        """Body of the one thread that removes folders, large as they may be."""
+        while True:
+            config_id, run = self._unneeded.get()
+            with suppress(OSError):  # what is left of it goes at the next start
+                self._folders.remove(config_id, run)
 
     def release(self) -> None:
         """See `Station.release`; it waits a moment for a preparation that is under way. Nothing the second time."""

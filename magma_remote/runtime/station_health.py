@@ -18,6 +18,7 @@ ROOM = 256 << 20
 """Bytes of disk for each trial that runs or starts: a ball.tar of hours has 10 to 200 MB, and while it is made stands
 beside nothing of its own; below this, days of fuzzing are likely to end in an archive that does not fit."""
 
+_FILES = 1000  # a trial needs a dozen, with NO_ARCHIVE thousands
 _LOOK_SECONDS = 5.0
 _SILENT_SECONDS = 10.0
 
@@ -48,6 +49,12 @@ class Health:
             room = os.statvfs(self._workdirs)
         except OSError as error:
             return f"WORKDIRS {self._workdirs} cannot be used: {error.strerror}"
+        if room.f_flag & os.ST_RDONLY:
+            return (
+                f"the disk of WORKDIRS {self._workdirs} is read-only: look at what the kernel says of it, then mend it"
+            )
+        if room.f_files and room.f_favail < _FILES:
+            return f"the disk of WORKDIRS {self._workdirs} can take {room.f_favail} more files: remove some"
         free = room.f_bavail * room.f_frsize
         if free >= needed:
             return ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, running: int, *, enough: bool) -> None:
-    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=free, f_frsize=1))
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=free, f_frsize=1, f_flag=0, f_files=0))
     said = Health(tmp_path, lambda: None).obstacle(running)
     assert (said == "") == enough
     assert enough or str(tmp_path) in said
@@ -86,3 +86,18 @@ def test_a_doubt_stands_until_the_engine_answers(tmp_path: Path) -> None:
     assert health.obstacle(0) == "in trouble"
     answer.set()
     until(lambda: health.obstacle(0) == "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        pytest.param({"f_flag": os.ST_RDONLY}, "read-only", id="read-only"),
+        pytest.param({"f_favail": 10}, "10 more files", id="no inodes"),
+    ],
+)
+def test_a_disk_that_takes_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: dict[str, int], says: str
+) -> None:
+    room = {"f_bavail": 1 << 30, "f_frsize": 4096, "f_flag": 0, "f_files": 1 << 20, "f_favail": 1 << 20}
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(**room | facts))
+    assert says in Health(tmp_path, lambda: None).obstacle(0)
