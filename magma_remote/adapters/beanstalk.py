@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import greenstalk
 
+from magma_remote.adapters.beanstalk_errors import ADVICE, ENDED, NO_SENSE, NOTHING, gone, name, refused
+from magma_remote.adapters.piped_socket import connect
 from magma_remote.errors import QueueError, QueueGoneError
 from magma_remote.model.wire import LARGEST
 from magma_remote.ports import NORMAL, Delivery, DeliveryStats, TubeStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from greenstalk import Address, Client, Job
+    from greenstalk import Client, Job
+
+    from magma_remote.adapters.piped_socket import Address, PipedSocket
 
 T = TypeVar("T")
 
 _CONTROL = greenstalk.DEFAULT_TUBE  # its connection asks of the server and of other tubes, and never reserves
-_NOTHING = (greenstalk.NotFoundError, greenstalk.TimedOutError, greenstalk.DeadlineSoonError)
-_NO_SENSE = (greenstalk.UnknownResponseError, AssertionError, ValueError)  # what greenstalk makes of a broken reply
-_ENDED = (ConnectionError, FileNotFoundError)  # the server itself has gone: so have all other connections to it
-_FULL = "it is out of memory, or its binlog's disk is full: make room where it runs"
-_ADVICE: dict[type[greenstalk.BeanstalkdError], str] = {
-    greenstalk.JobTooBigError: "it was started with a small -z: start it without",
-    greenstalk.OutOfMemoryError: _FULL,
-    greenstalk.BuriedError: _FULL,
-    greenstalk.DrainingError: "it was told to drain (SIGUSR1) and takes nothing until it is started anew",
-    greenstalk.InternalError: "it has failed within: see its log, and start it anew",
-}
-_NOT_UNDERSTOOD = "it does not understand this: beanstalkd 1.12 or newer is needed"
+_FEW = 4  # messages that are asked for at first
 
 
 class BeanstalkQueue:
@@ -44,17 +37,36 @@ class BeanstalkQueue:
         self._address = address
         self._timeout = timeout
         self._clients: dict[str, Client[bytes]] = {}
+        self._sockets: dict[str, PipedSocket] = {}
         self._sessions: dict[str, int] = {}
 
     def put(self, tube: str, body: bytes, *, priority: int = NORMAL, delay: int = 0, ttr: int = 120) -> int:
         """See `Queue.put`."""
-        if len(body) > LARGEST:
-            raise QueueError(f"tube {tube}: a message of {len(body)} bytes is refused, the queue takes up to {LARGEST}")
+        _check(tube, body)
         return self._call(tube, lambda client: client.put(body, priority, delay, ttr))
+
+    def put_all(self, tube: str, bodies: Sequence[bytes], *, ttr: int = 120) -> list[int]:
+        """See `Queue.put_all`."""
+        for body in bodies:
+            _check(tube, body)
+        found = self._together(tube, lambda client: [partial(client.put, body, NORMAL, 0, ttr) for body in bodies])
+        return [number for number in found if number is not None]
 
     def reserve(self, tube: str) -> Delivery | None:
         """See `Queue.reserve`."""
         return self._delivered(tube, lambda client: client.reserve(timeout=0))
+
+    def reserve_all(self, tube: str, most: int) -> list[Delivery]:
+        """See `Queue.reserve_all`: asks for more the more there are, as most tubes are empty most of the time."""
+        found: list[Delivery] = []
+        asked = 0
+        while len(found) == asked < most:
+            more = min(max(_FEW, 3 * asked), most - asked)
+            jobs = self._together(tube, partial(_reserves, more))
+            session = self.session(tube)
+            found += [Delivery(tube=tube, id=job.id, body=job.body, session=session) for job in jobs if job]
+            asked += more
+        return found
 
     def take(self, tube: str, number: int) -> Delivery | None:
         """See `Queue.take`."""
@@ -63,6 +75,12 @@ class BeanstalkQueue:
     def delete(self, message: Delivery) -> bool:
         """See `Queue.delete`."""
         return self._acted(message, lambda client, job: client.delete(job))
+
+    def delete_all(self, tube: str, messages: Sequence[Delivery]) -> None:
+        """See `Queue.delete_all`."""
+        session = self._call(tube, lambda _: self.session(tube))
+        numbers = [message.id for message in messages if message.session == session]
+        self._together(tube, lambda client: [partial(client.delete, number) for number in numbers])
 
     def release(self, message: Delivery, *, priority: int = NORMAL, delay: int = 0) -> bool:
         """See `Queue.release`."""
@@ -146,8 +164,29 @@ class BeanstalkQueue:
         """As `_call`; None where there is no such message."""
         try:
             return self._call(tube, call)
-        except _NOTHING:
+        except NOTHING:
             return None
+
+    def _together(self, tube: str, calls: Callable[[Client[bytes]], Sequence[Callable[[], T]]]) -> list[T | None]:
+        """As `_call`, for calls of one command each that are sent at once; None for each that finds nothing."""
+
+        def call(client: Client[bytes]) -> list[T | None]:
+            answers: list[T | None] = []
+            refusals: list[greenstalk.BeanstalkdError] = []
+            for read in self._sockets[tube].together(calls(client)):
+                answer = None
+                try:
+                    answer = read()
+                except NOTHING:
+                    pass
+                except tuple(ADVICE) as error:  # told when all replies are read: the connection can be kept
+                    refusals.append(error)
+                answers.append(answer)
+            if refusals:
+                raise refusals[0]
+            return answers
+
+        return self._call(tube, call)
 
     def _call(self, tube: str, call: Callable[[Client[bytes]], T]) -> T:
         """Ask through the tube's connection, which stays only where the server has answered."""
@@ -156,18 +195,20 @@ class BeanstalkQueue:
             client = self._clients.get(tube) or self._connect(tube)
             result = call(client)
             answered = True
-        except _NOTHING:
+        except NOTHING:
             answered = True
             raise
         except greenstalk.BeanstalkdError as error:
-            answered = type(error) in _ADVICE
-            self._refuse(tube, error)
+            answered = type(error) in ADVICE
+            raise refused(self._address, tube, error) from error
         except OSError as error:
-            if isinstance(error, _ENDED):
+            if isinstance(error, ENDED):
                 self.close()
-            raise QueueGoneError(self._gone(error)) from error
-        except _NO_SENSE as error:
-            raise QueueGoneError(f"{self._name()}: a reply makes no sense; the connection is made anew") from error
+            raise gone(self._address, error, self._timeout) from error
+        except NO_SENSE as error:
+            raise QueueGoneError(
+                f"{name(self._address)}: a reply makes no sense; the connection is made anew"
+            ) from error
         finally:
             # a signal's exception too: the next command must not take this one's reply for its own
             if not answered:
@@ -175,55 +216,29 @@ class BeanstalkQueue:
         return result
 
     def _connect(self, tube: str) -> Client[bytes]:
-        client = self._clients[tube] = self._open()
+        opened = self._sockets[tube] = connect(self._address, self._timeout)
+        client = self._clients[tube] = greenstalk.Client(opened, encoding=None)
         try:
             client.use(tube)
             if client.watch(tube) > 1:
                 client.ignore(_CONTROL)
         except greenstalk.UnknownResponseError as error:
-            raise QueueError(f"{self._name()}: what answers there is no beanstalkd: correct the address") from error
+            raise QueueError(
+                f"{name(self._address)}: what answers there is no beanstalkd: correct the address"
+            ) from error
         self._sessions[tube] = self.session(tube) + 1
         return client
 
-    def _open(self) -> Client[bytes]:
-        """A client whose socket is connected, with the time limit on each of its operations."""
-        if isinstance(self._address, str):
-            opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        else:
-            opened = socket.create_connection(self._address, self._timeout)
-        try:
-            opened.settimeout(self._timeout)
-            if isinstance(self._address, str):
-                opened.connect(self._address)
-            else:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return greenstalk.Client(opened, encoding=None)
-        except BaseException:
-            opened.close()
-            raise
-
     def _drop(self, tube: str) -> None:
-        if client := self._clients.pop(tube, None):
+        for opened in (self._clients.pop(tube, None), self._sockets.pop(tube, None)):
             with suppress(OSError):
-                client.close()
+                if opened:
+                    opened.close()
 
-    def _refuse(self, tube: str, error: greenstalk.BeanstalkdError) -> NoReturn:
-        advice = _ADVICE.get(type(error), _NOT_UNDERSTOOD)
-        raise QueueError(f"{self._name()} refuses a command for the tube {tube}: {advice}") from error
 
-    def _gone(self, error: OSError) -> str:
-        why = f"no answer for {self._timeout:g} s" if isinstance(error, TimeoutError) else error.strerror or str(error)
-        return (
-            f"{self._name()} cannot be reached: {why}; check that beanstalkd runs, that this is its address, "
-            "and that the tunnel or network to it is up"
-        )
-
-    def _name(self) -> str:
-        if isinstance(self._address, str):
-            return f"queue unix:{self._address}"
-        host, port = self._address
-        return f"queue [{host}]:{port}" if ":" in host else f"queue {host}:{port}"
+def _check(tube: str, body: bytes) -> None:
+    if len(body) > LARGEST:
+        raise QueueError(f"tube {tube}: a message of {len(body)} bytes is refused, the queue takes up to {LARGEST}")
 
 
 def _in_tube(client: Client[bytes], tube: str, number: int) -> int:
@@ -231,3 +246,7 @@ def _in_tube(client: Client[bytes], tube: str, number: int) -> int:
     if client.stats_job(number)["tube"] != tube:
         raise greenstalk.NotFoundError
     return number
+
+
+def _reserves(count: int, client: Client[bytes]) -> list[Callable[[], Job[bytes]]]:
+    return [partial(client.reserve, timeout=0)] * count

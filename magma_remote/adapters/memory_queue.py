@@ -11,7 +11,7 @@ from magma_remote.model.wire import LARGEST
 from magma_remote.ports import NORMAL, Delivery, DeliveryStats, TubeStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["MemoryQueue", "MemoryServer"]
 
@@ -83,6 +83,23 @@ class MemoryQueue:
         if found:
             self._server.reserve(found, connection)
         return self._delivery(found)
+
+    def put_all(self, tube: str, bodies: Sequence[bytes], *, ttr: int = 120) -> list[int]:
+        """See `Queue.put_all`."""
+        return [self.put(tube, body, ttr=ttr) for body in bodies]
+
+    def reserve_all(self, tube: str, most: int) -> list[Delivery]:
+        """See `Queue.reserve_all`."""
+        found: list[Delivery] = []
+        while len(found) < most and (message := self.reserve(tube)):
+            found.append(message)
+        return found
+
+    def delete_all(self, tube: str, messages: Sequence[Delivery]) -> None:
+        """See `Queue.delete_all`."""
+        for message in messages:
+            if message.tube == tube:
+                self.delete(message)
 
     @_answered
     def take(self, tube: str, number: int) -> Delivery | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NORMAL = 1 << 16
 """Priority of a job: beanstalkd serves the lowest number first."""
@@ -68,14 +71,23 @@ class Queue(Protocol):
     def put(self, tube: str, body: bytes, *, priority: int = NORMAL, delay: int = 0, ttr: int = 120) -> int:
         """Add a message; its id. `delay` and `ttr` are in seconds."""
 
+    def put_all(self, tube: str, bodies: Sequence[bytes], *, ttr: int = 120) -> list[int]:
+        """Add messages in their order, in one go; their ids. Where it fails, some may have been added."""
+
     def reserve(self, tube: str) -> Delivery | None:
         """Take the first ready message, if there is one."""
+
+    def reserve_all(self, tube: str, most: int) -> list[Delivery]:
+        """Take so many ready messages at the most, the first ones, in one go. Where it fails, none is ours."""
 
     def take(self, tube: str, number: int) -> Delivery | None:
         """Reserve one message by its id, ready, delayed or buried; None where it is gone or somebody has it."""
 
     def delete(self, message: Delivery) -> bool:
         """Delete a message that is ours, or that nobody has reserved; False where it is gone or somebody's."""
+
+    def delete_all(self, tube: str, messages: Sequence[Delivery]) -> None:
+        """Delete messages of a tube as `delete` does, in one go. Where it fails, some may be there still."""
 
     def release(self, message: Delivery, *, priority: int = NORMAL, delay: int = 0) -> bool:
         """Give a reserved message back; False where it is not ours any more."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.errors import QueueError
+from magma_remote.errors import QueueError, QueueGoneError
 from magma_remote.model.wire import LARGEST
 from magma_remote.ports import NORMAL, Delivery
 from tests.queue_labs import JOBS, OTHER, meet_the_break, reserved, states
@@ -198,3 +198,56 @@ def test_close_to_its_ttr_a_reserve_finds_nothing_or_another(queue: Queue, queue
     assert reserved(queue).body == b"next"
     assert queue.delete(mine)
     queue_lab.until(lambda: states(queue) == (0, 1, 0, 0))
+
+
+# many at once
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 700], ids="{} messages".format)
+def test_many_at_once_are_as_one_after_another(queue: Queue, other: Queue, count: int) -> None:
+    numbers = queue.put_all(JOBS, [b"%d" % n for n in range(count)], ttr=60)
+    assert len(set(numbers)) == count
+    found = queue.reserve_all(JOBS, 500)
+    assert [message.body for message in found] == [b"%d" % n for n in range(min(count, 500))]
+    assert [message.id for message in found] == numbers[:500]
+    assert other.reserve_all(JOBS, 1000) == [] if count <= 500 else len(other.reserve_all(JOBS, 1000)) == count - 500
+    queue.delete_all(JOBS, found)
+    assert states(queue) == (0, max(0, count - 500), 0, 0)
+
+
+def test_of_many_those_that_are_anothers_or_gone_stay_out(queue: Queue, other: Queue) -> None:
+    first, second, third = (queue.peek(JOBS, number) for number in queue.put_all(JOBS, [b"1", b"2", b"3"]))
+    assert first
+    assert second
+    assert third
+    theirs = other.take(JOBS, second.id)
+    assert theirs
+    assert queue.delete(first)
+    queue.delete_all(JOBS, [first, second, third])
+    assert states(queue) == (0, 1, 0, 0)
+    queue.close()
+    queue.delete_all(JOBS, [third])
+    assert other.delete(theirs)
+
+
+def test_many_of_which_one_is_too_large_are_refused(queue: Queue) -> None:
+    with pytest.raises(QueueError, match="refused"):
+        queue.put_all(JOBS, [b"x" * (LARGEST + 1), b"1"])
+    assert states(queue) == (0, 0, 0, 0)
+
+
+def test_many_large_ones_find_their_way(queue: Queue) -> None:
+    queue.put_all(JOBS, [b"x" * LARGEST] * 100)
+    assert [len(message.body) for message in queue.reserve_all(JOBS, 500)] == [LARGEST] * 100
+
+
+def test_many_at_once_meet_a_break(queue: Queue, queue_lab: QueueLab) -> None:
+    queue.put_all(JOBS, [b"1", b"2"])
+    found = queue.reserve_all(JOBS, 10)
+    queue_lab.restart()
+    with pytest.raises(QueueGoneError):
+        queue.delete_all(JOBS, found)
+    assert states(queue) == (2, 0, 0, 0)
+    queue.delete_all(JOBS, found)  # through a connection that is not theirs
+    assert states(queue) == (2, 0, 0, 0)
+    assert len(queue.reserve_all(JOBS, 10)) == 2
