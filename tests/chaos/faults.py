@@ -111,7 +111,7 @@ class Faults:
             self._thaw(name)
             self._restart(name)
         ended = self._dispatcher.end(deadline)
-        while ended.code == 2 and _NO_QUEUE in ended.output:
+        while not self._is_over and _NO_QUEUE in ended.output:
             self.start(DISPATCHER)
             ended = self._dispatcher.end(deadline)
         return ended
@@ -122,7 +122,8 @@ class Faults:
 
     @property
     def _is_over(self) -> bool:
-        return self._dispatcher.process.poll() in {0, 1}
+        """Whether the dispatcher has seen the end; one that finds no queue when it starts leaves before."""
+        return self._dispatcher.process.poll() in {0, 1} and "\nEnded: " in self._dispatcher.output
 
     def _kill(self, name: str) -> None:
         program = self.cluster.program(name)
@@ -141,9 +142,7 @@ class Faults:
             assert not self.cluster.containers(name), ended.output
 
     def _restart(self, name: str) -> None:
-        code = self.cluster.program(name).process.poll()
-        no_queue = name == DISPATCHER and code == 2 and _NO_QUEUE in self._dispatcher.output
-        if no_queue or (code is not None and (code < 0 or name in WORKERS)):
+        if not self.cluster.program(name).runs and not (name == DISPATCHER and self._is_over):
             self.start(name)
 
     def _freeze(self, name: str) -> None:
