@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import greenstalk
 
-from magma_remote.adapters.beanstalk_errors import ADVICE, ENDED, NO_SENSE, NOTHING, gone, name, refused
+from magma_remote.adapters.beanstalk_errors import ADVICE, ENDED, NO_SENSE, NOTHING, gone, name, no_sense, refused
 from magma_remote.adapters.piped_socket import connect
-from magma_remote.errors import QueueError, QueueGoneError
+from magma_remote.errors import QueueError
 from magma_remote.model.wire import LARGEST
 from magma_remote.ports import NORMAL, Delivery, DeliveryStats, TubeStats
 
@@ -45,11 +45,10 @@ class BeanstalkQueue:
         _check(tube, body)
         return self._call(tube, lambda client: client.put(body, priority, delay, ttr))
 
-    def put_all(self, tube: str, bodies: Sequence[bytes], *, ttr: int = 120) -> list[int]:
+    def put_all(self, tube: str, bodies: Sequence[bytes], *, delay: int = 0, ttr: int = 120) -> list[int]:
         """See `Queue.put_all`."""
-        for body in bodies:
-            _check(tube, body)
-        found = self._together(tube, lambda client: [partial(client.put, body, NORMAL, 0, ttr) for body in bodies])
+        _check(tube, *bodies)
+        found = self._together(tube, lambda client: [partial(client.put, body, NORMAL, delay, ttr) for body in bodies])
         return [number for number in found if number is not None]
 
     def reserve(self, tube: str) -> Delivery | None:
@@ -63,8 +62,7 @@ class BeanstalkQueue:
         while len(found) == asked < most:
             more = min(max(_FEW, 3 * asked), most - asked)
             jobs = self._together(tube, partial(_reserves, more))
-            session = self.session(tube)
-            found += [Delivery(tube=tube, id=job.id, body=job.body, session=session) for job in jobs if job]
+            found += [self._delivery(tube, job) for job in jobs if job]
             asked += more
         return found
 
@@ -146,7 +144,10 @@ class BeanstalkQueue:
 
     def _delivered(self, tube: str, call: Callable[[Client[bytes]], Job[bytes]]) -> Delivery | None:
         job = self._ask(tube, call)
-        return Delivery(tube=tube, id=job.id, body=job.body, session=self.session(tube)) if job else None
+        return self._delivery(tube, job) if job else None
+
+    def _delivery(self, tube: str, job: Job[bytes]) -> Delivery:
+        return Delivery(tube=tube, id=job.id, body=job.body, session=self.session(tube))
 
     def _acted(self, message: Delivery, call: Callable[[Client[bytes], Job[bytes]], None]) -> bool:
         def act(client: Client[bytes]) -> bool:
@@ -174,14 +175,12 @@ class BeanstalkQueue:
             answers: list[T | None] = []
             refusals: list[greenstalk.BeanstalkdError] = []
             for read in self._sockets[tube].together(calls(client)):
-                answer = None
+                answers.append(None)
                 try:
-                    answer = read()
-                except NOTHING:
-                    pass
+                    with suppress(*NOTHING):
+                        answers[-1] = read()
                 except tuple(ADVICE) as error:  # told when all replies are read: the connection can be kept
                     refusals.append(error)
-                answers.append(answer)
             if refusals:
                 raise refusals[0]
             return answers
@@ -206,9 +205,7 @@ class BeanstalkQueue:
                 self.close()
             raise gone(self._address, error, self._timeout) from error
         except NO_SENSE as error:
-            raise QueueGoneError(
-                f"{name(self._address)}: a reply makes no sense; the connection is made anew"
-            ) from error
+            raise no_sense(self._address) from error
         finally:
             # a signal's exception too: the next command must not take this one's reply for its own
             if not answered:
@@ -236,9 +233,9 @@ class BeanstalkQueue:
                     opened.close()
 
 
-def _check(tube: str, body: bytes) -> None:
-    if len(body) > LARGEST:
-        raise QueueError(f"tube {tube}: a message of {len(body)} bytes is refused, the queue takes up to {LARGEST}")
+def _check(tube: str, *bodies: bytes) -> None:
+    if (size := max(map(len, bodies), default=0)) > LARGEST:
+        raise QueueError(f"tube {tube}: a message of {size} bytes is refused, the queue takes up to {LARGEST}")
 
 
 def _in_tube(client: Client[bytes], tube: str, number: int) -> int:

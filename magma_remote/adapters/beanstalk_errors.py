@@ -40,6 +40,11 @@ def gone(address: Address, error: OSError, timeout: float) -> QueueGoneError:
     )
 
 
+def no_sense(address: Address) -> QueueGoneError:
+    """The server has answered what it cannot mean."""
+    return QueueGoneError(f"{name(address)}: a reply makes no sense; the connection is made anew")
+
+
 def name(address: Address) -> str:
     """A queue's name for people."""
     if isinstance(address, str):

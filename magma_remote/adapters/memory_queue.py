@@ -84,9 +84,9 @@ class MemoryQueue:
             self._server.reserve(found, connection)
         return self._delivery(found)
 
-    def put_all(self, tube: str, bodies: Sequence[bytes], *, ttr: int = 120) -> list[int]:
+    def put_all(self, tube: str, bodies: Sequence[bytes], *, delay: int = 0, ttr: int = 120) -> list[int]:
         """See `Queue.put_all`."""
-        return [self.put(tube, body, ttr=ttr) for body in bodies]
+        return [self.put(tube, body, delay=delay, ttr=ttr) for body in bodies]
 
     def reserve_all(self, tube: str, most: int) -> list[Delivery]:
         """See `Queue.reserve_all`."""

@@ -71,7 +71,7 @@ class Queue(Protocol):
     def put(self, tube: str, body: bytes, *, priority: int = NORMAL, delay: int = 0, ttr: int = 120) -> int:
         """Add a message; its id. `delay` and `ttr` are in seconds."""
 
-    def put_all(self, tube: str, bodies: Sequence[bytes], *, ttr: int = 120) -> list[int]:
+    def put_all(self, tube: str, bodies: Sequence[bytes], *, delay: int = 0, ttr: int = 120) -> list[int]:
         """Add messages in their order, in one go; their ids. Where it fails, some may have been added."""
 
     def reserve(self, tube: str) -> Delivery | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import WireError
@@ -12,13 +13,14 @@ from magma_remote.model.messages import JobMessage, Tube, WorkerState
 from magma_remote.model.outcome import MACHINE_FAULTS, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from magma_remote.model.entries import JobEntry
     from magma_remote.ports import Clock, Delivery, Ledger, Queue
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 50  # so many go out twice where the connection breaks while they are put
 BATCH = 500
 """Jobs that are put between two commits: so many go out twice where we are killed in between."""
 
@@ -49,8 +51,8 @@ class Feeding:
         waiting = list(self._ledger.jobs(JobState.WAITING, limit=BATCH))
         put: dict[int, int] = {}
         try:
-            for entry in waiting:
-                put[entry.number] = self._put(entry)
+            for part in self._put(waiting):
+                put |= part
         finally:  # what was put before the connection broke is known
             self._note(put)
         self._look()
@@ -71,16 +73,24 @@ class Feeding:
             if message is None or self._queue.delete(message):
                 self._forget(entry.number, entry.queue_id)
 
-    def _put(self, entry: JobEntry) -> int:
-        message = JobMessage(
+    def _put(self, waiting: Sequence[JobEntry]) -> Iterator[dict[int, int]]:
+        """Put the jobs, part by part; their messages' ids by their numbers."""
+        for delay, same in groupby(waiting, _pause):
+            entries = list(same)
+            for at in range(0, len(entries), _AT_ONCE):
+                part = entries[at : at + _AT_ONCE]
+                bodies = [self._message(entry).encode() for entry in part]
+                queue_ids = self._queue.put_all(Tube.JOBS, bodies, delay=delay, ttr=self._ttr)
+                yield dict(zip((entry.number for entry in part), queue_ids, strict=True))
+
+    def _message(self, entry: JobEntry) -> JobMessage:
+        return JobMessage(
             config_id=self._config_id,
             number=entry.number,
             attempt=entry.attempts + 1,
             job=entry.job,
             avoid=entry.avoid,
         )
-        pause = _MACHINE_PAUSE if entry.reason in MACHINE_FAULTS else 0
-        return self._queue.put(Tube.JOBS, message.encode(), ttr=self._ttr, delay=pause)
 
     def _look(self) -> None:
         """Compare counts from time to time, and every message where they stay too low or the server is another."""
@@ -161,3 +171,8 @@ class Feeding:
             entry = self._ledger.job(number)
             if entry and entry.queue_id == queue_id:
                 self._ledger.save_job(replace(entry, queue_id=None))
+
+
+def _pause(entry: JobEntry) -> int:
+    """Seconds for which a job waits that a machine was at fault for: others may be better by then."""
+    return _MACHINE_PAUSE if entry.reason in MACHINE_FAULTS else 0
