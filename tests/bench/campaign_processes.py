@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,9 +155,7 @@ class InstantStation:
         self._sets = tuple((cpu,) for cpu in range(slots))
         self._news: list[Prepared | RunEnded] = []
         self._kept: dict[str, Kept] = {}
-        self._place = Place(
-            folder="/srv/magma/workdirs", workdirs="/srv/magma", token="0" * 32, host="192.0.2.7", port=22, user="magma"
-        )
+        self._place = Place(folder="", workdirs="/srv/magma", token="0" * 32, host="192.0.2.7", port=22, user="magma")
 
     def prepare(self, broadcast: Broadcast) -> None:
         """See `Station.prepare`."""
@@ -174,7 +172,8 @@ class InstantStation:
     def start(self, assignment: Assignment) -> None:
         """See `Station.start`."""
         now = time.time()
-        ended = RunEnded(run=assignment.run, reason=None, place=self._place, manifest="0" * 64, started_at=now)
+        place = replace(self._place, folder=f"/srv/magma/workdir_{assignment.config_id}_{assignment.run}")
+        ended = RunEnded(run=assignment.run, reason=None, place=place, manifest="0" * 64, started_at=now)
         self._kept[assignment.run] = Kept(assignment=assignment, ended=ended)
         self._news.append(ended)
 
