@@ -42,7 +42,7 @@ CREATE TABLE runs (
     fetches INTEGER NOT NULL, fetch_at REAL NOT NULL, reached TEXT NOT NULL, triggered TEXT NOT NULL
 );
 CREATE INDEX runs_by_number ON runs (number);
-CREATE INDEX runs_by_state ON runs (state);
+CREATE INDEX runs_by_state ON runs (state, fetch_at);
 CREATE INDEX runs_by_worker ON runs (worker, state);
 CREATE TABLE workers (
     worker TEXT PRIMARY KEY, name TEXT NOT NULL, heartbeat TEXT NOT NULL, heard_at REAL NOT NULL, lost INTEGER NOT NULL
