@@ -33,6 +33,7 @@ class Campaign(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.thaws = True
         self.folder = tempfile.TemporaryDirectory(prefix="campaign-", dir="/dev/shm")
         self.world = World(Path(self.folder.name), JOBS)
 
@@ -40,8 +41,10 @@ class Campaign(RuleBasedStateMachine):
         patience=st.integers(0, 30),
         failing=st.sets(st.tuples(NUMBER, st.integers(1, 3)), max_size=4),
         forgetful=st.booleans(),
+        thaws=st.booleans(),
     )
-    def begin(self, patience: int, failing: set[tuple[int, int]], forgetful: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    def begin(self, patience: int, failing: set[tuple[int, int]], *, forgetful: bool, thaws: bool) -> None:
+        self.thaws = thaws
         self.world.patience = patience
         self.world.server.forgetful = forgetful
         self.world.machine = MemoryMachine(
@@ -207,11 +210,12 @@ class Campaign(RuleBasedStateMachine):
             if self.world.workers or self.world.dispatcher:
                 self._mend()
                 self.world.run(self._is_over, at_most=60 * RUN_SECONDS)
+                self._thaw()
                 self.world.check()
                 self._check_that_all_is_clean()
 
     def _mend(self) -> None:
-        """Nothing is in the way any more."""
+        """Nothing is in the way any more, but workers may be frozen until the end as long as one is not."""
         world = self.world
         if not world.server.up:
             world.server.start()
@@ -220,12 +224,19 @@ class Campaign(RuleBasedStateMachine):
         world.start_dispatcher()
         for name in WORKERS:
             world.start_worker(name)
+        if self.thaws or all(process.frozen for process in world.workers.values()):
+            self._thaw()
         for process in [*world.workers.values(), world.dispatcher]:
             assert process
-            process.fuse.left, process.frozen = None, False
+            process.fuse.left = None
             process.queue.heal()
+        world.dispatcher.frozen = False
         for worker in world.workers.values():
             worker.station.obstacle_text = ""
+
+    def _thaw(self) -> None:
+        for process in self.world.workers.values():
+            process.frozen = False
 
     def _is_over(self) -> bool:
         """Whether the dispatcher has seen the end; meanwhile workers that had to drain are started again."""

@@ -150,3 +150,18 @@ def test_a_clock_that_is_set_loses_no_worker(world: World) -> None:
     assert not any(entry.lost for entry in world.known_workers())
     finish(world)
     assert len(world.all_starts()) == 6
+
+
+def test_jobs_that_the_queue_forgets_to_take_from_a_frozen_worker_run_elsewhere(tmp_path: Path) -> None:
+    world = World(tmp_path, 3)
+    world.server.forgetful = True
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.run(lambda: len(world.all_starts()) == 2, at_most=60)
+    world.workers["w1"].frozen = True
+    world.start_worker("w2")
+    world.run(lambda: world.finished, at_most=20 * RUN_SECONDS)
+    assert {entry.state for entry in world.entries()} == {JobState.DONE}
+    world.workers["w1"].frozen = False
+    finish(world)
+    world.run(lambda: not world.workers["w1"].station.running, at_most=30)
