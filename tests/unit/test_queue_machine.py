@@ -226,11 +226,11 @@ class Campaign(RuleBasedStateMachine):
             world.start_worker(name)
         if self.thaws or all(process.frozen for process in world.workers.values()):
             self._thaw()
-        for process in [*world.workers.values(), world.dispatcher]:
-            assert process
+        assert world.dispatcher
+        world.dispatcher.frozen = False
+        for process in (*world.workers.values(), world.dispatcher):
             process.fuse.left = None
             process.queue.heal()
-        world.dispatcher.frozen = False
         for worker in world.workers.values():
             worker.station.obstacle_text = ""
 
