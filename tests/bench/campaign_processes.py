@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _PROGRAMS = 50
 _FETCHES = 4  # as dispatcher.hjson has it where it says nothing
-_DEADLINE = 1200.0
+_DEADLINE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
