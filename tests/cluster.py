@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 DISPATCHER = "dispatcher"
+LEAVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,7 @@ class Cluster:
             assert not (self.folder / f"{program.name}-temp").exists()
         queue = self.server.queue()
         try:
-            assert queue.tube_stats("jobs").total == 0
+            until(lambda: queue.tube_stats("jobs").total == 0, LEAVE_SECONDS)  # a worker deletes what it has stopped
         finally:
             queue.close()
 
