@@ -119,6 +119,12 @@ def test_anything_else_on_the_wire(text: str) -> None:
         JobMessage.decode(text.encode(errors="replace"))
 
 
+@pytest.mark.parametrize("at", [10**400, "1", True, None], ids=["beyond a float", "text", "true", "null"])
+def test_a_time_that_is_none_is_refused(at: object) -> None:
+    with pytest.raises(WireError, match="another type"):
+        Heartbeat.decode(json.dumps(json.loads(BEAT.encode()) | {"at": at}).encode())
+
+
 def test_a_message_too_large_for_the_queue_is_refused() -> None:
     with pytest.raises(WireError, match=f"at most {LARGEST}"):
         Orders(config_id="c", stop=("r" * 20,) * 4000).encode()
