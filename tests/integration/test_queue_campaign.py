@@ -103,9 +103,11 @@ def test_a_broadcast_that_a_stranger_deletes_is_put_back(tmp_path: Path, beansta
 
 
 def test_feedback_of_another_campaign_is_cleared(tmp_path: Path, beanstalkd: Beanstalkd) -> None:
-    place = Place(folder="/w/x", workdirs="/w", token="w9", host="192.0.2.9", port=22, user="magma")
+    place = Place(
+        folder="/w/workdir_0123456789ab_0-abcdef", workdirs="/w", token="w9", host="192.0.2.9", port=22, user="magma"
+    )
     stale = Feedback(
-        config_id="another",
+        config_id="0123456789ab",
         number=0,
         run="0-abcdef",
         attempt=1,
