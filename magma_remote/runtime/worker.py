@@ -6,25 +6,21 @@ import logging
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import QueueError, WireError
-from magma_remote.model.admission import Abilities
 from magma_remote.model.cpus import cpu_list
 from magma_remote.model.messages import Orders, Tube, WorkerState, orders_tube
 from magma_remote.model.outcome import Reason
-from magma_remote.ports import Assignment, Prepared, RunEnded
-from magma_remote.runtime.breaker import Breaker
+from magma_remote.ports import Prepared, RunEnded
 from magma_remote.runtime.following import Following
 from magma_remote.runtime.holding import Held, Holding
+from magma_remote.runtime.intake import Intake
 from magma_remote.runtime.logs import facts
 from magma_remote.runtime.reporting import Reporting
-from magma_remote.runtime.taking import Taken, Taking, new_run
 from magma_remote.runtime.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from magma_remote.model.messages import JobMessage
     from magma_remote.ports import Clock, Delivery, Queue, Station
-    from magma_remote.runtime.leases import Lease
     from magma_remote.runtime.telling import Identity
 
 log = logging.getLogger(__name__)
@@ -32,7 +28,6 @@ log = logging.getLogger(__name__)
 LEAVE_SECONDS = 3.5
 """How long a worker that is told to leave waits for its containers to end."""
 
-_GRACE_SECONDS = 3.0  # after a lost connection everybody takes back what is theirs before anybody takes what is new
 _GOODBYE_SECONDS = 30.0  # for the dispatcher to confirm the last results
 
 
@@ -51,14 +46,8 @@ class Worker:
         self._leaving = False
         self._following = Following(queue, station, clock)
         self._telling = Telling(identity, self._following, self.holding, queue=queue, station=station, clock=clock)
-        self._breaker = Breaker()
-        self._taking = Taking(queue, identity.worker)
+        self._intake = Intake(identity.worker, self._following, self.holding, queue=queue, clock=clock)
         self._reporting = Reporting(queue, station, self.holding, identity.worker)
-        self._lease_of: dict[str, Lease] = {}
-        self._to_start: list[Assignment] = []
-        self._session = 0
-        self._server = ""
-        self._grace_until = float("-inf")
         self._begun_at = clock.monotonic()
         self._gone = ""
 
@@ -79,7 +68,8 @@ class Worker:
             self._tidy()
             self._keep()
             self._following.set_up(idle=not len(self.holding))
-            self._take()
+            if not self._draining:
+                self._intake.take()
             self._beat()
         except QueueError as error:
             self._lose(error)
@@ -94,7 +84,7 @@ class Worker:
         for held in self.holding:
             self._station.stop(held.run)
         until = self._clock.monotonic() + LEAVE_SECONDS
-        while len(self._lease_of) > len(self._to_start) and self._clock.monotonic() < until:
+        while self._intake.under_way and self._clock.monotonic() < until:
             self._station.wait(0.2)
             self._hear_station()
         try:
@@ -130,9 +120,7 @@ class Worker:
                 self._end(news)
 
     def _end(self, ended: RunEnded) -> None:
-        if lease := self._lease_of.pop(ended.run, None):
-            lease.release()
-        self._breaker.ended(ended.reason, ended.message, self._clock.monotonic())
+        self._intake.ended(ended)
         self._reporting.add(ended)
 
     # what the dispatcher says
@@ -198,76 +186,9 @@ class Worker:
         for held in self.holding.keep(self._clock.monotonic(), every=ttr / 4):
             self._give_up(held, "another worker has its job")
 
-    def _take(self) -> None:
-        """Reserve jobs while CPUs are free; after a lost connection not at once."""
-        now, session = self._clock.monotonic(), self._queue.session(Tube.JOBS)
-        if session != self._session:
-            grace = self._grace()
-            self._grace_until = now + grace if session > 1 else float("-inf")
-            self._session = session
-        following = self._following
-        if self._draining or now < self._grace_until:
-            return
-        while following.broadcast and following.prepared and following.may_take(self._breaker.obstacle(now)):
-            abilities = self._abilities(following.prepared)
-            found = next(self._taking.jobs(following.broadcast, abilities), None)
-            if found is None or not self._accept(found):
-                return
-
-    def _grace(self) -> float:
-        """After a restart of the queue nobody can tell a job that another worker still runs from a new one."""
-        server, before = self._queue.server(), self._server
-        self._server = server
-        ttr = self._following.broadcast.ttr if self._following.broadcast else 0
-        return ttr / 2 if before and server != before else _GRACE_SECONDS
-
-    def _abilities(self, prepared: Prepared) -> Abilities:
-        return Abilities(
-            worker=self._identity.worker,
-            free=sum(len(cpus) for cpus in self._following.leases.free),
-            demands=prepared.demands,
-            cannot=prepared.cannot,
-            running={held.assignment.number for held in self.holding},
-        )
-
-    def _accept(self, taken: Taken) -> bool:
-        """Take a job in hand; False where no further one is wanted now."""
-        delivery, message = taken.delivery, taken.message
-        if message.config_id != self._following.config_id:
-            return self._refuse(delivery, message)
-        prepared = self._following.prepared
-        lease = self._following.leases.try_lease(prepared.demands.get(message.job.fuzzer, 1) if prepared else 1)
-        if lease is None:
-            self._queue.release(delivery, delay=1)
-            return False
-        assignment = Assignment(
-            config_id=message.config_id,
-            run=new_run(message.number),
-            number=message.number,
-            attempt=message.attempt,
-            job=message.job,
-            cpus=lease.cpus,
-        )
-        self._lease_of[assignment.run] = lease
-        now = self._clock.now()
-        self.holding.add(Held(assignment=assignment, message=delivery, reserves=taken.reserves, started_at=now))
-        self._to_start.append(assignment)
-        return True
-
-    def _refuse(self, delivery: Delivery, message: JobMessage) -> bool:
-        """A job of another campaign: either the broadcast has changed, or the job is nobody's."""
-        found = self._following.peek()
-        if found and found.config_id == message.config_id:
-            self._queue.release(delivery)
-            self._following.look_soon()
-            return False
-        why = f"the job is of another campaign than the broadcast ({self._following.config_id})"
-        self._taking.fail(delivery, message, Reason.CONFIG, why)
-        return True
-
     def _start(self) -> None:
         """Only after the heartbeat: a job that kills its worker has been counted by then."""
-        for assignment in self._to_start:
+        for assignment in self._intake.to_start:
             held = self.holding.get(assignment.run)
             if held and held.given_up:
                 self._end(RunEnded(run=assignment.run, reason=Reason.INTERRUPTED))
@@ -275,13 +196,13 @@ class Worker:
                 extra = facts(assignment.job, run=assignment.run, action="start")
                 log.info("%s starts on CPUs %s", assignment.job, cpu_list(assignment.cpus), extra=extra)
                 self._station.start(assignment)
-        self._to_start = []
+        self._intake.to_start = []
 
     def _beat(self, returned: tuple[str, ...] = ()) -> None:
         state = (
             WorkerState.STOPPED if self._leaving else WorkerState.DRAINING if self._draining else self._following.state
         )
-        self._telling.tell(state, waiting={assignment.run for assignment in self._to_start}, returned=returned)
+        self._telling.tell(state, waiting={assignment.run for assignment in self._intake.to_start}, returned=returned)
 
     # a queue that comes and goes
 
