@@ -130,7 +130,8 @@ class MemoryStation:
         return told
 
     def wait(self, seconds: float) -> None:
-        """See `Station.wait`: whoever has the clock advances it."""
+        """See `Station.wait`: nobody else is there to let time pass meanwhile."""
+        self._clock.sleep(seconds)
 
     def kept(self) -> tuple[Kept, ...]:
         """See `Station.kept`."""
