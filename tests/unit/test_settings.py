@@ -69,7 +69,10 @@ def test_a_dispatcher_with_the_least() -> None:
 
 
 def test_a_dispatcher_with_everything() -> None:
-    text = "COPY_TYPE: scp\nQUEUE: unix:/run/q\nSSH_KEY: key\nSSH_KNOWN_HOSTS: /etc/hosts\nFETCHES: 8\nTTR: 600\nMAX_ATTEMPTS: 5"
+    text = (
+        "COPY_TYPE: scp\nQUEUE: unix:/run/q\nSSH_KEY: key\nSSH_KNOWN_HOSTS: /etc/hosts\n"
+        "FETCHES: 8\nTTR: 600\nMAX_ATTEMPTS: 5"
+    )
     settings = dispatcher(with_all(DISPATCHER, text))
     assert (settings.copy_type, settings.queue) == ("scp", Address(path="/run/q"))
     assert (settings.fetches, settings.ttr, settings.max_attempts) == (8, 600, 5)
