@@ -6,8 +6,9 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
@@ -115,24 +116,25 @@ class Live:
         ledger.close()
 
     def start_dispatcher(self) -> None:
-        """Start one."""
+        """Start one and wait for its broadcast: workers look for it only now and then."""
         self.dispatcher = Process(self._dispatch)
+        with stranger(self.server) as queue:
+            until(lambda: queue.peek_ready(Tube.BROADCAST))
 
     def stop_dispatcher(self) -> None:
         """End it as SIGKILL would, but for a fetch that it has begun."""
         assert self.dispatcher
         self.dispatcher.stop()
 
-    def start_worker(self, name: str) -> None:
-        """Start one."""
-        self.stations[name] = LiveStation(name, self.disks.kept.setdefault(name, {}), self._machine)  # type: ignore[arg-type]  # as above
+    def start_worker(self, name: str, **machine: Any) -> None:
+        """Start one; `machine` is what is different on its machine."""
+        disk, mine = self.disks.kept.setdefault(name, {}), replace(self._machine, **machine)
+        self.stations[name] = LiveStation(name, disk, mine)  # type: ignore[arg-type]  # as above
         self._workers[name] = Process(lambda process: self._work(process, name))
 
     def start(self) -> None:
-        """A dispatcher and two workers, which would look for its broadcast only every few seconds."""
+        """A dispatcher and two workers."""
         self.start_dispatcher()
-        with stranger(self.server) as queue:
-            until(lambda: queue.peek_ready(Tube.BROADCAST))
         for name in ("w0", "w1"):
             self.start_worker(name)
 
@@ -181,7 +183,7 @@ class Live:
         """Wait until so many runs were started."""
         until(lambda: self.starts >= count, deadline=DEADLINE)
 
-    def await_end(self, look: Callable[[], None] = lambda: None) -> None:
+    def await_end(self, look: Callable[[], None] = lambda: None, *, within: float = DEADLINE) -> None:
         """Wait for the dispatcher's own end, and `look` meanwhile; every job must have its one result."""
         dispatcher = self.dispatcher
         assert dispatcher
@@ -190,7 +192,7 @@ class Live:
             look()
             return not dispatcher.runs
 
-        until(ended, deadline=DEADLINE)
+        until(ended, deadline=within)
         dispatcher.join()
         self.check()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import QueueError, WireError
@@ -103,9 +104,11 @@ class Worker:
                 self._queue.release(held.message)
 
     def _pause(self) -> float:
+        """Of different lengths: of workers that ask in step, one would always find a job before the other."""
         if self._gone:
             return 1.0
-        return 0.3 if self._wants_more() and self._following.leases.free else 1.0
+        longest = 0.4 if self._wants_more() and self._following.leases.free else 1.0
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
     def _wants_more(self) -> bool:
         return self._following.state is WorkerState.READY and not self._draining

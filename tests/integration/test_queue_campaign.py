@@ -10,6 +10,7 @@ import pytest
 
 from magma_remote.model.entries import JobState
 from magma_remote.model.messages import Broadcast, Feedback, Place, Tube, orders_tube
+from magma_remote.model.outcome import Reason
 from tests.live import SLOTS, live, stranger
 from tests.queues import until
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 GARBAGE = (b"\x00\xff not even text", b"[]", b'{"version": 99}', b'{"version": 1}')
 FROZEN_SECONDS = 3.0
+SOON = 20.0
 
 
 def test_never_hoards_and_starts_the_next_job_at_once(tmp_path: Path, beanstalkd: Beanstalkd) -> None:
@@ -86,6 +88,14 @@ def test_what_strangers_put_is_buried_and_told(
         said = [record.getMessage() for record in caplog.records if "buried" in record.getMessage()]
         assert all(sum(tube in line for line in said) >= len(GARBAGE) for tube in tubes), said
         assert _broadcast(queue).config_id == campaign.config_id
+
+
+def test_a_job_soon_finds_the_worker_that_has_not_failed_it(tmp_path: Path, beanstalkd: Beanstalkd) -> None:
+    with live(tmp_path, beanstalkd, jobs=8, run_seconds=0.2) as campaign:
+        campaign.start_dispatcher()
+        campaign.start_worker("bad", fails=lambda _assignment: Reason.ENDED_EARLY)
+        campaign.start_worker("good")
+        campaign.await_end(within=SOON)
 
 
 def test_a_broadcast_that_a_stranger_deletes_is_put_back(tmp_path: Path, beanstalkd: Beanstalkd) -> None:
