@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DISPATCHER = "dispatcher"
 LEAVE_SECONDS = 10.0
+BUSY = "CPUs in use on this machine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +188,12 @@ class Cluster:
             until(lambda: queue.tube_stats("jobs").total == 0, LEAVE_SECONDS)  # a worker deletes what it has stopped
         finally:
             queue.close()
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others on this machine, such as a developer's own runs, had CPUs that a worker wanted."""
+        lines = (line for program in self.started for line in program.output.splitlines() if BUSY in line)
+        return any(str(self.folder) not in line.partition(BUSY)[2] for line in lines)
 
     def close(self) -> None:
         """End what still runs and remove its containers and caches."""

@@ -42,5 +42,6 @@ def test_two_workers_find_bugs(tmp_path: Path, docker_engine: DockerClient) -> N
             facts = json.loads(path.read_text())
             assert facts["terminated_at"] - facts["launched_at"] == pytest.approx(10, abs=2)
             assert facts["cpus"] in [[cpu] for cpu in CPUS]
-        assert all(worker.output.count("starts on CPUs") for worker in workers), "each has its share"
+        shares = [worker.output.count("starts on CPUs") for worker in workers]
+        assert cluster.disturbed or all(shares), "each has its share"
         cluster.assert_nothing_is_left()

@@ -49,7 +49,7 @@ def campaign(engine: docker.DockerClient, *, workers: int, trials: int, timeout:
         ended = program.end(_DEADLINE)
         seconds = time.monotonic() - begun
         assert ended.code == 0, ended.output
-        if any("CPUs in use" in program.output for program in cluster.started):
+        if cluster.disturbed:
             sys.exit("Other runs have used these CPUs meanwhile: measure when the machine is quiet.")
         return seconds
 

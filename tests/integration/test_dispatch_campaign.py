@@ -40,6 +40,8 @@ def cluster(
         cluster.wait_for_end()
         for worker in ("w0", "w1"):
             cluster.program(worker).await_output("is over")
+        if cluster.disturbed:
+            pytest.skip("others had the CPUs: the workers had no fair shares")
         yield cluster
 
 
