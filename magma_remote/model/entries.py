@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .messages import WorkerState
+
 if TYPE_CHECKING:
     from .jobs import Job
     from .messages import Heartbeat, Place
@@ -128,6 +130,11 @@ class WorkerEntry:
     heartbeat: Heartbeat
     heard_at: float
     lost: bool = False
+
+    @property
+    def able(self) -> bool:
+        """Whether it takes jobs, now or once it is prepared."""
+        return not self.lost and self.heartbeat.state in {WorkerState.READY, WorkerState.PREPARING}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.entries import JobState, RunEntry, RunState
-from magma_remote.model.messages import WorkerState
 from magma_remote.model.outcome import Reason
 from magma_remote.model.redispatch import NO_FAULT, after_failure, after_loss
 from magma_remote.runtime.logs import facts
@@ -195,8 +194,7 @@ class Book:
             log.warning("job %s goes out again: %s", after.job, after.message, extra=extra)
 
     def _able(self) -> set[str]:
-        ready = {WorkerState.READY, WorkerState.PREPARING}
-        return {entry.worker for entry in self._ledger.workers() if not entry.lost and entry.heartbeat.state in ready}
+        return {entry.worker for entry in self._ledger.workers() if entry.able}
 
     def _live(self, number: int) -> int:
         return len(self._ledger.runs(RunState.RUNNING, RunState.REPORTED, number=number))

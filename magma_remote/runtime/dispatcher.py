@@ -51,7 +51,6 @@ class Dispatcher:
     def __init__(self, seat: Seat, *, ledger: Ledger, queue: Queue, results: Results, crew: Crew, clock: Clock) -> None:
         campaign = _campaign(ledger)
         self.finished = False
-        self._seat = seat
         self._ledger = ledger
         self._queue = queue
         self._results = results

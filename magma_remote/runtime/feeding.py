@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import WireError
 from magma_remote.model.entries import JobState, RunState
-from magma_remote.model.messages import JobMessage, Tube, WorkerState
+from magma_remote.model.messages import JobMessage, Tube
 from magma_remote.model.outcome import MACHINE_FAULTS, Reason
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ class Feeding:
 
     def _lift(self) -> None:
         """Let jobs go to workers that have failed them, where no other one lives that could take them."""
-        ready = {WorkerState.READY, WorkerState.PREPARING}
-        able = {w.worker for w in self._ledger.workers() if not w.lost and w.heartbeat.state in ready}
+        able = {entry.worker for entry in self._ledger.workers() if entry.able}
         for entry in list(self._ledger.queued(settled=False, avoiding=True)):
             if able and entry.state is JobState.QUEUED and able <= set(entry.avoid) and self._withdraw(entry):
                 log.info("%s may go back to a worker that has failed it: no other one is there", entry.job)

@@ -6,10 +6,10 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from magma_remote.errors import WireError
 from magma_remote.model.entries import WorkerEntry
 from magma_remote.model.messages import Feedback, Grave, Heartbeat, Tube, WorkerState
 from magma_remote.runtime.book import missing_runs
+from magma_remote.runtime.mail import read_or_bury
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import RunEntry
@@ -64,12 +64,9 @@ class Inbox:
         messages: list[T] = []
         mail: list[Delivery] = []
         for delivery in self._queue.reserve_all(tube, BATCH):
-            try:
-                messages.append(kind.decode(delivery.body))
+            if message := read_or_bury(self._queue, delivery, kind):
+                messages.append(message)
                 mail.append(delivery)
-            except WireError as error:
-                log.error("buried a message on %s: %s", tube, error)  # noqa: TRY400 - a traceback says no more
-                self._queue.bury(delivery)
         return messages, mail
 
     def _ours(self, messages: list[T]) -> list[T]:

@@ -63,7 +63,7 @@ class Intake:
             return
         while following.broadcast and following.prepared and following.may_take(self._breaker.obstacle(now)):
             abilities = self._abilities(following.prepared)
-            found = next(self._taking.jobs(following.broadcast, abilities), None)
+            found = self._taking.job(following.broadcast, abilities)
             if found is None or not self._accept(found):
                 return
 

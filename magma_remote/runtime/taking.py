@@ -7,16 +7,14 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import WireError
 from magma_remote.model.admission import Abilities, Choice, History, admit
 from magma_remote.model.messages import Grave, JobMessage, Tube
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import NORMAL
 from magma_remote.runtime.logs import facts
+from magma_remote.runtime.mail import read_or_bury
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from magma_remote.model.admission import Admission
     from magma_remote.model.messages import Broadcast
     from magma_remote.ports import Delivery, DeliveryStats, Queue
@@ -51,25 +49,24 @@ class Taking:
         self._queue = queue
         self._worker = worker
 
-    def jobs(self, broadcast: Broadcast, abilities: Abilities) -> Iterator[Taken]:
-        """At most one job to run now, after giving back those that are not; the caller asks again while it has CPUs.
+    def job(self, broadcast: Broadcast, abilities: Abilities) -> Taken | None:
+        """A job to run now, after giving back those that are not; None where there is none, or none among so many.
 
         A job of another campaign comes with the others: the caller knows whether there is a newer broadcast.
         """
         for _ in range(MOST_TRIES):
             delivery = self._queue.reserve(Tube.JOBS)
             if delivery is None:
-                return
-            message = self._read(delivery)
+                return None
+            message = read_or_bury(self._queue, delivery, JobMessage)
             if message is None:
                 continue
             if message.config_id != broadcast.config_id:
-                yield Taken(delivery=delivery, message=message, reserves=0)
-                return
+                return Taken(delivery=delivery, message=message, reserves=0)
             stats = self._queue.stats(delivery)
             if stats and self._admit(delivery, message, stats, broadcast, abilities):
-                yield Taken(delivery=delivery, message=message, reserves=stats.reserves)
-                return
+                return Taken(delivery=delivery, message=message, reserves=stats.reserves)
+        return None
 
     def fail(self, delivery: Delivery, message: JobMessage, reason: Reason, why: str) -> None:
         """Put a job that was never run on the graveyard."""
@@ -85,14 +82,6 @@ class Taking:
         self._queue.put(Tube.GRAVEYARD, grave.encode())
         self._queue.delete(delivery)
         log.warning("%s goes to the graveyard: %s", message, why, extra=facts(message.job, reason=reason.value))
-
-    def _read(self, delivery: Delivery) -> JobMessage | None:
-        try:
-            return JobMessage.decode(delivery.body)
-        except WireError as error:
-            log.error("buried a message on %s: %s", delivery.tube, error)  # noqa: TRY400 - a traceback says no more
-            self._queue.bury(delivery)
-            return None
 
     def _admit(
         self,

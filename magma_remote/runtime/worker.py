@@ -6,7 +6,7 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import QueueError, WireError
+from magma_remote.errors import QueueError
 from magma_remote.model.cpus import cpu_list
 from magma_remote.model.messages import Orders, Tube, WorkerState, orders_tube
 from magma_remote.model.outcome import Reason
@@ -15,6 +15,7 @@ from magma_remote.runtime.following import Following
 from magma_remote.runtime.holding import Held, Holding
 from magma_remote.runtime.intake import Intake
 from magma_remote.runtime.logs import facts
+from magma_remote.runtime.mail import read_or_bury
 from magma_remote.runtime.reporting import Reporting
 from magma_remote.runtime.telling import Telling
 
@@ -141,14 +142,9 @@ class Worker:
 
     def _hear_orders(self) -> None:
         while message := self._queue.reserve(orders_tube(self._identity.worker)):
-            try:
-                orders = Orders.decode(message.body)
-            except WireError as error:
-                log.error("buried a message on %s: %s", message.tube, error)  # noqa: TRY400 - a traceback says no more
-                self._queue.bury(message)
-                continue
-            self._follow(orders, message)
-            self._queue.delete(message)
+            if orders := read_or_bury(self._queue, message, Orders):
+                self._follow(orders, message)
+                self._queue.delete(message)
 
     def _follow(self, orders: Orders, message: Delivery) -> None:
         for run in orders.forget:
