@@ -15,6 +15,7 @@ from magma_remote.runtime.feeding import Feeding
 from magma_remote.runtime.forecast import Forecast
 from magma_remote.runtime.gathering import Gathering
 from magma_remote.runtime.inbox import Inbox
+from magma_remote.runtime.operations import campaign_of
 from magma_remote.runtime.slot import broadcast, clear_jobs, hold_slot, read_slot
 from magma_remote.runtime.watching import Watching
 
@@ -49,7 +50,7 @@ class Dispatcher:
     """`step` does what is due and returns how much that was; only `run` waits. Made for one thread."""
 
     def __init__(self, seat: Seat, *, ledger: Ledger, queue: Queue, results: Results, crew: Crew, clock: Clock) -> None:
-        campaign = _campaign(ledger)
+        campaign = campaign_of(ledger)
         self.finished = False
         self._ledger = ledger
         self._queue = queue
@@ -68,7 +69,7 @@ class Dispatcher:
 
     def open(self) -> None:
         """Take the slot from whoever has it; jobs of theirs are removed. A campaign that has ended needs no slot."""
-        if _campaign(self._ledger).ended_at is not None:
+        if campaign_of(self._ledger).ended_at is not None:
             self._close()
             return
         found = read_slot(self._queue)
@@ -131,7 +132,7 @@ class Dispatcher:
 
     def _cancel(self) -> None:
         """End what a person has cancelled; results that are complete already are still fetched."""
-        if _campaign(self._ledger).state is not CampaignState.CANCELLED:
+        if campaign_of(self._ledger).state is not CampaignState.CANCELLED:
             return
         with self._ledger.transaction():
             for entry in self._ledger.jobs(JobState.WAITING, JobState.QUEUED, JobState.RUNNING):
@@ -152,7 +153,7 @@ class Dispatcher:
         with self._ledger.transaction():
             if not self._is_over():  # somebody has put a job back meanwhile
                 return
-            campaign = _campaign(self._ledger)
+            campaign = campaign_of(self._ledger)
             state = CampaignState.ENDED if campaign.state is CampaignState.OPEN else campaign.state
             self._ledger.save_campaign(replace(campaign, state=state, ended_at=self._clock.now()))
             self._ledger.save_warnings(())
@@ -175,13 +176,6 @@ def _orders(config_id: str, forget: Sequence[str], stop: Sequence[str]) -> Itera
     for at in range(0, max(len(forget), len(stop)), _MOST_ORDERS):
         part = slice(at, at + _MOST_ORDERS)
         yield Orders(config_id=config_id, forget=tuple(forget[part]), stop=tuple(stop[part]))
-
-
-def _campaign(ledger: Ledger) -> CampaignEntry:
-    campaign = ledger.campaign()
-    if campaign is None:
-        raise AssertionError("a dispatcher has a campaign in its ledger")
-    return campaign
 
 
 def _broadcast(campaign: CampaignEntry, seat: Seat, now: float) -> Broadcast:

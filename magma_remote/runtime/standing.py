@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import LedgerError
 from magma_remote.model.entries import JobState, RunState
 from magma_remote.model.standing import Standing, standing
+from magma_remote.runtime.operations import campaign_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,11 +25,8 @@ def read_standing(ledger: Ledger, now: float, *, demands: Mapping[str, int] | No
     LedgerError where the ledger fails or holds no campaign yet.
     """
     with ledger.transaction():
-        campaign = ledger.campaign()
-        if campaign is None:
-            raise LedgerError("the ledger holds no campaign yet: its dispatcher is starting, or ended while it started")
         return standing(
-            campaign,
+            campaign_of(ledger),
             now=now,
             pairs=ledger.pairs(),
             workers=ledger.workers(),
