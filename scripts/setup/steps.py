@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from scripts.setup import base_image, engine, kernel, programs, python_env
+from scripts.setup import base_image, engine, galaxy, kernel, programs, python_env
 from scripts.setup.shell import SetupError, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +18,7 @@ def steps() -> tuple[tuple[str, Step], ...]:
     """Name and action of each step; an action returns one line that says what is there now."""
     return (
         ("python", lambda shell: python_env.ensure(shell, ROOT)),
+        ("galaxy", lambda shell: galaxy.ensure(shell, ROOT)),
         ("engine", lambda shell: engine.ensure(shell, ROOT / ".cache")),
         ("image", lambda shell: base_image.ensure(shell, base_image.cache_folder())),
         ("kernel", kernel.ensure),
