@@ -9,8 +9,9 @@ import click
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.adapters.text_file import read_text
+from magma_remote.cli.beside import print_json
 from magma_remote.cli.loading import MAGMA, load
-from magma_remote.cli.overview import overview
+from magma_remote.cli.overview import overview, summary
 from magma_remote.errors import ConfigError, UsageError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.captainrc_import import import_captainrc as translate
@@ -23,7 +24,8 @@ FILE = click.argument("file", type=click.Path(path_type=Path))
 @click.command(short_help="Check a campaign file and say what it would run.")
 @FILE
 @MAGMA
-def validate(file: Path, magma: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def validate(file: Path, magma: Path | None, *, as_json: bool) -> None:
     """Check the campaign file FILE and say what it would run.
 
     Everything that is wrong is listed at once on standard error, a line each, as
@@ -33,8 +35,13 @@ def validate(file: Path, magma: Path | None) -> None:
     Examples:
       magma-remote validate campaign.hjson
       magma-remote validate campaign.hjson --magma ~/magma
+      magma-remote validate campaign.hjson --json | jq .jobs
     """  # noqa: D301 - click's mark for lines that stay as they are
-    for line in overview(load(file, magma)):
+    loaded = load(file, magma)
+    if as_json:
+        print_json(summary(loaded))
+        return
+    for line in overview(loaded):
         click.echo(line)
 
 

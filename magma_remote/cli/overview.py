@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.campaign import Campaign, CanaryMode
+from magma_remote.model.cpu_request import CpuRequest
 from magma_remote.model.units import human_seconds
+from magma_remote.runtime.tree_digest import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,23 @@ def overview(loaded: Loaded) -> Iterator[str]:
     if settings:
         yield f"  settings  {', '.join(settings)}"
     yield from (f"  note      {note}" for note in loaded.notes)
+
+
+def summary(loaded: Loaded) -> dict[str, Any]:
+    """What `validate --json` prints, beside its version: `timeout` in seconds, `magma` an absolute path.
+
+    `pairs` are the fuzzers with their targets in the order in which images are built.
+    """
+    campaign = loaded.campaign
+    return {
+        "source": str(loaded.file),
+        "magma": str(loaded.root),
+        "jobs": len(loaded.jobs),
+        "pairs": [list(pair) for pair in pairs(campaign)],
+        "timeout": campaign.timeout.seconds,
+        "notes": list(loaded.notes),
+        "cpus": CpuRequest.of(campaign).members(),
+    }
 
 
 def _trials(loaded: Loaded) -> str:

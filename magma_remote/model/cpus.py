@@ -26,7 +26,6 @@ __all__ = [
     "cpu_list",
     "cpu_sets",
     "layout_for",
-    "layout_of",
     "parse_lscpu",
     "unmet",
 ]
@@ -179,14 +178,7 @@ def check_demands(sets: Sequence[CpuSet], demands: Mapping[str, int]) -> None:
 
 def layout_for(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
     """Lay out what a campaign file asks for and check every fuzzer's demand; CpuError as above."""
-    layout = layout_of(campaign, cpus, allowed)
-    check_demands(layout.sets, {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers})
-    return layout
-
-
-def layout_of(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
-    """Lay out what a campaign file asks for, whatever its fuzzers demand; CpuError as above."""
-    return cpu_sets(
+    layout = cpu_sets(
         cpus,
         mode=campaign.worker_mode,
         workers=campaign.workers,
@@ -194,3 +186,5 @@ def layout_of(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int]
         campaign_workers=campaign.campaign_workers,
         allowed=allowed,
     )
+    check_demands(layout.sets, {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers})
+    return layout

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import CpuError
-from magma_remote.model.cpus import cpu_list, layout_of
+from magma_remote.model.cpu_request import CpuRequest, lay_out, trial_cpus
 from magma_remote.runtime import housekeeping
 
 if TYPE_CHECKING:
@@ -66,23 +65,11 @@ class Machine:
     housekeeping: CpuSet
 
     def __post_init__(self) -> None:
-        online = {cpu.number for cpu in self.cpus} & self.allowed
-        if missing := set(self.housekeeping) - online:
-            raise CpuError(
-                f"HOUSEKEEPING_CPUS: CPU {cpu_list(missing)} cannot be used; this worker may use {cpu_list(online)}; "
-                "name some of these"
-            )
-        if not online - set(self.housekeeping):
-            raise CpuError("HOUSEKEEPING_CPUS holds all CPUs that this worker may use: leave some to the trials")
+        trial_cpus(self.cpus, self.allowed, self.housekeeping)  # what can never be used is told at once
 
     def layout(self, campaign: Campaign) -> Layout:
         """What is left for trials, laid out as the campaign asks; CpuError where it cannot be."""
-        try:
-            return layout_of(campaign, self.cpus, self.allowed - set(self.housekeeping))
-        except CpuError as error:
-            if not self.housekeeping:
-                raise
-            raise CpuError(f"{error} (HOUSEKEEPING_CPUS takes {cpu_list(self.housekeeping)} here)") from error
+        return lay_out(CpuRequest.of(campaign), self.cpus, self.allowed, self.housekeeping)
 
     def keep_off(self, trial_cpus: CpuSet, guards: Guards) -> None:
         """Move all of this process to CPUs that no trial has, or to idle priority where there are none."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import BuildError, ConfigError, MagmaRemoteError, StoppedError, UsageError
 from magma_remote.model.campaign_file import read_campaign
-from magma_remote.model.cpus import unmet
+from magma_remote.model.cpu_request import CpuRequest, too_wide
 from magma_remote.ports import Prepared
 from magma_remote.runtime import housekeeping, preflight
 from magma_remote.runtime.cache import Cache, check_room
@@ -117,7 +117,7 @@ class Preparation:
         housekeeping.stay_on(layout.cpus)  # idle until the first trial: nobody's trials feel what comes now
         self._clear(campaign, layout, cache)
         held.callback(cache.close)
-        cannot = _cannot(campaign, layout)
+        cannot = too_wide(CpuRequest.of(campaign), layout)
         images = self._images(campaign, layout, cannot)
         self._machine.keep_off(layout.cpus, guards)
         return Setup(
@@ -221,15 +221,6 @@ def clear_caches(common: Workdir) -> None:
     """Remove what is left of WORKDIRS' caches, in memory and on disk, while nothing of it runs."""
     Cache.on_disk(common).close()
     Cache.in_memory(common).close()
-
-
-def _cannot(campaign: Campaign, layout: Layout) -> dict[str, str]:
-    there = sum(map(len, layout.sets))
-    demands = {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers}
-    return {
-        fuzzer: f"a trial wants {demand} logical CPUs, all CPU sets of this worker together hold {there}"
-        for fuzzer, demand in unmet(layout.sets, demands).items()
-    }
 
 
 def _why(error: Exception) -> str:

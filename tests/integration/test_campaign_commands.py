@@ -85,6 +85,31 @@ def test_validate(seed: Path) -> None:
     ]
 
 
+def test_validate_for_programs(seed: Path) -> None:
+    (seed / "campaign.hjson").write_text(
+        f"{SEED}FUZZER_CAMPAIGN_WORKERS: {{ afl: 2 }}\nTIMEOUT: 2m\n", encoding="utf-8"
+    )
+    done = magma_remote("validate", "campaign.hjson", "--magma", str(TREE), "--json", cwd=seed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "version": 1,
+        "source": "campaign.hjson",
+        "magma": str(TREE),
+        "jobs": 4,
+        "pairs": [["afl", "libpng"], ["honggfuzz", "libtiff"]],
+        "timeout": 120.0,
+        "notes": [],
+        "cpus": {
+            "worker_mode": "logical",
+            "workers": None,
+            "worker_pool": None,
+            "campaign_workers": 1,
+            "fuzzer_campaign_workers": {"afl": 2},
+            "fuzzers": ["afl", "honggfuzz"],
+        },
+    }
+
+
 def test_everything_wrong_at_once_on_stderr(seed: Path) -> None:
     (seed / "bad.hjson").write_text('REPEAT: 0\nFUZZER: ["afl"]\n', encoding="utf-8")
     done = magma_remote("validate", "bad.hjson", "--magma", str(TREE), cwd=seed)
