@@ -1,4 +1,4 @@
-"""What a dispatcher and its workers call beside Docker: beanstalkd, rsync and ssh, as programs and not as services."""
+"""What dispatcher and workers call beside Docker: beanstalkd, rsync, ssh, a registry; programs, not services."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ if TYPE_CHECKING:
     from scripts.setup.shell import Shell
 
 SYSTEMD = Path("/run/systemd/system")  # exists only where systemd is process 1
-PACKAGES = {"beanstalkd": "beanstalkd", "rsync": "rsync", "ssh": "openssh-client", "sshd": "openssh-server"}
+PACKAGES = {
+    "beanstalkd": "beanstalkd",
+    "rsync": "rsync",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "docker-registry": "docker-registry",
+}
 SERVICES = {  # what each package would have started at every boot
     "beanstalkd": ("beanstalkd.service",),
     "rsync": ("rsync.service",),
+    "docker-registry": ("docker-registry.service",),
     "openssh-server": ("ssh.service", "ssh.socket"),
 }
 

@@ -45,15 +45,15 @@ class Copying(FakeShell):
 
 def test_programs_that_are_there_are_left_alone() -> None:
     shell = FakeShell(programs=list(programs.PACKAGES))
-    assert programs.ensure(shell) == "beanstalkd, rsync, ssh, sshd are there"
+    assert programs.ensure(shell) == "beanstalkd, rsync, ssh, sshd, docker-registry are there"
     assert shell.ran == []
 
 
 @pytest.mark.parametrize(
     ("there", "packages"),
     [
-        pytest.param([], "beanstalkd rsync openssh-client openssh-server", id="none"),
-        pytest.param(["ssh", "rsync"], "beanstalkd openssh-server", id="some"),
+        pytest.param([], "beanstalkd rsync openssh-client openssh-server docker-registry", id="none"),
+        pytest.param(["ssh", "rsync"], "beanstalkd openssh-server docker-registry", id="some"),
     ],
 )
 def test_only_what_is_missing_is_installed(there: list[str], packages: str) -> None:
@@ -101,10 +101,11 @@ def test_systemd_forgets_only_what_came_now(tmp_path: Path, monkeypatch: pytest.
     assert [line.split()[-1] for line in shell.ran if "systemctl disable" in line] == [
         "beanstalkd.service",
         "rsync.service",
+        "docker-registry.service",
     ]
 
 
 def test_without_root_the_user_is_told_what_to_type() -> None:
     shell = FakeShell({"sudo -n true": FAILED}, root=False, programs=["apt-get", "rsync", "ssh"])
-    with pytest.raises(SetupError, match="sudo apt-get install -y beanstalkd openssh-server"):
+    with pytest.raises(SetupError, match="sudo apt-get install -y beanstalkd openssh-server docker-registry"):
         programs.ensure(shell)
