@@ -6,7 +6,8 @@ import logging
 import os
 import shlex
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,6 +17,7 @@ from paramiko.sftp import SFTPError
 
 from magma_remote.adapters.placing import lay_out
 from magma_remote.adapters.ssh import check_place, polite
+from magma_remote.adapters.transfer_local import LARGEST_MARK, MARK, MARKS
 from magma_remote.errors import CorruptError, MagmaRemoteError, TransferError
 from magma_remote.model.manifest import NAME, from_wire
 
@@ -36,16 +38,28 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its errors ar
 
 @dataclass(frozen=True, kw_only=True)
 class SftpTransfer:
-    """A `ports.Transfer`."""
+    """A `ports.Transfer` and a `ports.Marks`."""
 
     ssh: Ssh
 
     def fetch(self, place: Place, destination: Path) -> None:
         """As the port says. What is fetched is what the folder's manifest.json lists."""
         check_place(place)
+        with self._session(place) as sftp:
+            _fetch(sftp, place.folder, destination)
+
+    def marks(self, place: Place) -> dict[str, bytes]:
+        """As the port says."""
+        place = replace(place, folder=f"{place.workdirs}/{MARKS}")
+        check_place(place)
+        with self._session(place) as sftp:
+            return dict(_marks(sftp, place))
+
+    @contextmanager
+    def _session(self, place: Place) -> Iterator[paramiko.SFTPClient]:
         try:
             with _client(place, self.ssh) as client:
-                _fetch(_sftp(client, place, self.ssh.silence), place.folder, destination)
+                yield _sftp(client, place, self.ssh.silence)
         except CorruptError:
             raise
         except TimeoutError as error:
@@ -102,6 +116,21 @@ def _polite_server(place: Place) -> str:
     """A line for any login shell."""
     find = f"for server in {shlex.join(_SERVERS)}; do [ -x $server ] && exec {shlex.join(polite(place))} $server; done"
     return shlex.join(["exec", "sh", "-c", find])
+
+
+def _marks(sftp: paramiko.SFTPClient, place: Place) -> Iterator[tuple[str, bytes]]:
+    sftp.lstat(_name(place.workdirs, "worker.json"))  # else it is no worker's
+    with suppress(FileNotFoundError):  # it has had no campaign yet
+        for status in sftp.listdir_attr(os.fsdecode(_name(place.workdirs, MARKS))):
+            named = fnmatch(status.filename, MARK) and not status.filename.startswith(".")
+            if named and S_ISREG(status.st_mode or 0) and (status.st_size or 0) <= LARGEST_MARK:
+                with suppress(FileNotFoundError):  # confirmed meanwhile
+                    yield status.filename, _read(sftp, _name(place.folder, status.filename))
+
+
+def _read(sftp: paramiko.SFTPClient, name: bytes) -> bytes:
+    with sftp.open(name, "rb") as file:
+        return bytes(file.read(LARGEST_MARK))
 
 
 def _fetch(sftp: paramiko.SFTPClient, folder: str, destination: Path) -> None:

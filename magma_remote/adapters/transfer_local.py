@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 _WORKER_FILE = "worker.json"
 _MOST_BYTES = 64 * 1024  # of worker.json: it holds a name and a token
 _CHUNK = 1 << 20
+MARKS = "runs"
+MARK = "*.json"
+LARGEST_MARK = 1 << 20
+"""Bytes: a mark has some hundred."""
 
 
 class LocalTransfer:
@@ -28,12 +34,21 @@ class LocalTransfer:
 
     def holds(self, place: Place) -> bool:
         """Whether the place is on this machine: its worker.json can be read here and holds its token."""
+        return bool(place.token) and self.token(place.workdirs) == place.token
+
+    def token(self, workdirs: str) -> str:
+        """What WORKDIRS/worker.json holds, where it is a worker's on this machine; else empty."""
         try:
-            with (Path(place.workdirs) / _WORKER_FILE).open("rb") as file:
+            with (Path(workdirs) / _WORKER_FILE).open("rb") as file:
                 found = json.loads(file.read(_MOST_BYTES))
         except (OSError, ValueError, RecursionError):
-            return False
-        return isinstance(found, dict) and bool(place.token) and found.get("worker") == place.token
+            return ""
+        token = found.get("worker") if isinstance(found, dict) else None
+        return token if isinstance(token, str) else ""
+
+    def marks(self, place: Place) -> dict[str, bytes]:
+        """As the port says."""
+        return read_marks(Path(place.workdirs))
 
     def fetch(self, place: Place, destination: Path) -> None:
         """As the port says. The worker may delete its own names of the files, and must not write into them."""
@@ -47,6 +62,41 @@ class LocalTransfer:
             raise TransferError(
                 f"{place.folder} was not fetched into {destination}: {said}; look with `ls -la {place.folder}`"
             ) from error
+
+
+def read_marks(workdirs: Path) -> dict[str, bytes]:
+    """`runs/RUN.json` by their names; TransferError where the folder is no worker's or cannot be read."""
+    if not (workdirs / _WORKER_FILE).is_file():
+        raise TransferError(f"{workdirs} holds no {_WORKER_FILE}: it is no worker's WORKDIRS; look with `ls`")
+    found = {}
+    try:
+        for path in sorted((workdirs / MARKS).glob(MARK)):
+            with suppress(FileNotFoundError):  # confirmed meanwhile
+                data = _read(path)
+                if len(data) <= LARGEST_MARK:
+                    found[path.name] = data
+    except OSError as error:
+        raise TransferError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return found
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(LARGEST_MARK + 1)
+
+
+def is_here(host: str) -> bool:
+    """Whether a host's address is one of this machine's."""
+    try:
+        addresses = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    for family, kind, protocol, _, address in addresses:
+        with suppress(OSError), socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)  # only one's own
+            return True
+    return False
 
 
 def copy_result(source: Path, destination: Path, *, link: bool = False) -> None:

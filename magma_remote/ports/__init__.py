@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .engine import Guards, LogLine, Owned, Runner
 from .ledger import Ledger
-from .outside import Clock, Crew, Results, Transfer
+from .outside import Clock, Crew, Marks, Results, Transfer
 from .queue import NORMAL, Delivery, DeliveryStats, Queue, TubeStats
 from .reporter import BuildReporter, Reporter, Running
 from .station import Assignment, Kept, Prepared, RunEnded, Station
@@ -21,6 +21,7 @@ __all__ = [
     "Kept",
     "Ledger",
     "LogLine",
+    "Marks",
     "Owned",
     "Prepared",
     "Queue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from magma_remote.model.entries import RunEntry
@@ -34,6 +34,16 @@ class Transfer(Protocol):
 
         Links stay links. TransferError where that fails; what is there by then is kept for the next try.
         CorruptError where the folder's manifest shows that no other try can help.
+        """
+
+
+class Marks(Protocol):
+    """Shows which complete results a worker still has."""
+
+    def marks(self, place: Place) -> Mapping[str, bytes]:
+        """The files `runs/RUN.json` of `place.workdirs` by their names; huge ones are left out.
+
+        TransferError where they cannot be had, or the folder is no worker's.
         """
 
 
