@@ -26,6 +26,7 @@ COMMANDS = {
     "logs": "magma_remote.cli.logs",
     "quickrun": "magma_remote.cli.quickrun",
     "status": "magma_remote.cli.status",
+    "summary": "magma_remote.cli.summary",
     "validate": "magma_remote.cli.campaign",
     "worker": "magma_remote.cli.worker",
 }

@@ -1,0 +1,110 @@
+"""What the commands share that read a WORKDIR, whoever made it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from magma_remote.adapters.hjson_file import parse_hjson
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.errors import ConfigError
+from magma_remote.model.document import Node, Table
+from magma_remote.model.units import human_seconds
+from magma_remote.runtime.asked import asked_of_ledger
+from magma_remote.runtime.experiment import read_experiment
+from magma_remote.runtime.settings_check import LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from magma_remote.model.document import Value
+    from magma_remote.model.experiment import Experiment, Missing
+
+_SILENCE = 5.0  # seconds before the first word on a terminal, and between two
+_SILENCE_ELSEWHERE = 60.0
+
+WORKDIR = click.argument("workdir", type=click.Path(path_type=Path))
+PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="How many processes read at once; as many as there are CPUs without it.",
+)
+
+
+class Progress:
+    """Says on standard error how far a long reading is; it never says more than a line in five seconds."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._began = self._said = time.monotonic()
+        self._silence = _SILENCE if sys.stderr.isatty() else _SILENCE_ELSEWHERE
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of `total` are over; they count alike."""
+        now = time.monotonic()
+        if now - self._said < self._silence or not 0 < done < total:
+            return
+        self._said = now
+        left = (now - self._began) * (total - done) / done
+        click.echo(f"{self._doing}: {100 * done // total} %, about {human_seconds(left)} left", err=True)
+
+
+@contextmanager
+def ledger_of(workdir: Path) -> Iterator[SqliteLedger | None]:
+    """The ledger in a WORKDIR, to read for the block; None where it has none."""
+    path = workdir / LEDGER
+    if not path.exists():
+        yield None
+        return
+    ledger = SqliteLedger.open_existing(path, read_only=True)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def load_experiment(workdir: Path, *, processes: int | None = None) -> Experiment:
+    """All that a WORKDIR says, with progress on standard error.
+
+    UsageError where it is none, StorageError or LedgerError where it cannot be read.
+    """
+    with ledger_of(workdir) as ledger:
+        asked = asked_of_ledger(ledger, settings_of(ledger)) if ledger and ledger.campaign() else None
+    progress = Progress("Reading trials")
+    return read_experiment(workdir, processes=processes, on_progress=progress, asked=asked)
+
+
+def settings_of(ledger: SqliteLedger) -> dict[str, object]:
+    """The keys and values of a ledger's campaign file; none where it was written for another release."""
+    campaign = ledger.campaign()
+    try:
+        return settings_in(campaign.text) if campaign else {}
+    except ConfigError:
+        return {}
+
+
+def settings_in(text: str) -> dict[str, object]:
+    """The keys and values of a campaign file as they are written; ConfigError where it is no Hjson."""
+    return {key: _plain(node.value) for key, node in parse_hjson(text.encode()).pairs}
+
+
+def _plain(value: Value) -> object:
+    match value:
+        case Table():
+            return {key: _plain(node.value) for key, node in value.pairs}
+        case tuple():
+            return [_plain(node.value) for node in value if isinstance(node, Node)]
+        case _:
+            return value
+
+
+def missing_line(missing: Missing) -> str:
+    """`afl/libpng/readpng #3 (reason): message`."""
+    why = f" ({missing.reason}): {missing.message}" if missing.reason else f": {missing.message}"
+    return f"{missing.fuzzer}/{missing.target}/{missing.program} #{missing.run}{why}"

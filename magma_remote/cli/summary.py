@@ -1,0 +1,77 @@
+"""`magma-remote summary`: a WORKDIR's figures in the schema of Magma's exp2json."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line
+from magma_remote.errors import StorageError
+from magma_remote.model.experiment import summarize
+
+if TYPE_CHECKING:
+    from magma_remote.model.experiment import Experiment
+
+
+@click.command(short_help="Write when each bug was reached and triggered, as Magma's exp2json does.")
+@WORKDIR
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    default=Path("-"),
+    metavar="FILE",
+    help="Where to write it; standard output without it.",
+)
+@PROCESSES
+def summary(*, workdir: Path, output: Path, processes: int | None) -> None:
+    """Write the first seconds at which each bug was reached and triggered in each trial of WORKDIR, as JSON.
+
+    WORKDIR is one of `dispatch`, of `quickrun`, or of Magma's own captain. The schema and the figures are those of
+    Magma's exp2json, and the tools that read its file read this one. What is odd about a trial, and each trial that is
+    missing, is named on standard error.
+
+    \b
+    Example:
+      magma-remote summary results -o summary.json
+
+    Exit code 1 if any trial is missing or cannot be read; what is there is written nevertheless.
+    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    experiment = load_experiment(workdir, processes=processes)
+    _write(json.dumps(summarize(experiment.trials)) + "\n", output)
+    _tell(experiment)
+    sys.exit(1 if experiment.missing else 0)
+
+
+def _write(text: str, output: Path) -> None:
+    if output == Path("-"):
+        click.echo(text, nl=False)
+        return
+    partial = output.with_name(f".{output.name}.{os.getpid()}.new")
+    try:
+        partial.write_text(text)
+        partial.replace(output)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"{output} cannot be written: {error.strerror}; name another file with -o") from error
+
+
+def _tell(experiment: Experiment) -> None:
+    """On standard error: everything, whatever its length, since it may be all that a log keeps."""
+    for problem in experiment.problems:
+        click.echo(f"odd: {problem}", err=True)
+    for trial in experiment.trials:
+        for problem in trial.problems:
+            click.echo(f"odd: {trial.fuzzer}/{trial.target}/{trial.program} #{trial.run}: {problem}", err=True)
+    for missing in experiment.missing:
+        click.echo(f"missing: {missing_line(missing)}", err=True)
+    count = len(experiment.trials)
+    of = f" of {experiment.expected}" if experiment.expected is not None else ""
+    asked = "" if experiment.expected is not None else "; how many were asked for is not written down"
+    odd = sum(bool(trial.problems) for trial in experiment.trials)
+    click.echo(f"{count}{of} trials, {odd} of them odd, {len(experiment.missing)} missing{asked}", err=True)

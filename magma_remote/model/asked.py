@@ -1,0 +1,48 @@
+"""Which trials a WORKDIR is to hold, as far as anybody wrote it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .experiment import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """Why a trial has no result: `reason` as in Missing, empty for one that is not to be missing."""
+
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """`trials` holds all that were asked for, None where nobody wrote that down; `failed` are those known to be amiss.
+
+    The other members are as in Experiment.
+    """
+
+    trials: Mapping[Trial, Why] | None = None
+    failed: Mapping[Trial, Why] = field(default_factory=dict)
+    timeout: float | None = None
+    poll: int | None = None
+    repeat: int | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    source: str = "captain or a fork of it"
+
+
+def gaps(present: Iterable[Trial]) -> Iterator[Trial]:
+    """Trials below the largest RUN of their fuzzer and target that are not there, for each program that has any."""
+    runs: dict[tuple[str, str, str], set[int]] = {}
+    largest: dict[tuple[str, str], int] = {}
+    for fuzzer, target, program, run in present:
+        runs.setdefault((fuzzer, target, program), set()).add(run)
+        largest[fuzzer, target] = max(run, largest.get((fuzzer, target), 0))
+    for (fuzzer, target, program), there in runs.items():
+        every = range(largest[fuzzer, target] + 1)
+        yield from ((fuzzer, target, program, run) for run in every if run not in there)

@@ -1,0 +1,127 @@
+"""What a WORKDIR was to hold: from the ledger, from manifest.json, or from what quickrun leaves beside its trials."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from magma_remote.errors import UsageError
+from magma_remote.model.asked import Asked, Why
+from magma_remote.model.entries import JobState
+from magma_remote.runtime.state import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from magma_remote.model.entries import JobEntry
+    from magma_remote.model.experiment import Trial
+    from magma_remote.model.layout import Workdir
+    from magma_remote.ports import Ledger
+
+PROVENANCE = "manifest.json"
+DEFAULT_POLL = 5
+_GONE = Why(reason="gone", message="it was complete, and its entry in ar/ is not there any more")
+_NEVER = Why(reason="never_ran", message="it was asked for, and nobody wrote down what became of it")
+_READ = "mend the file, or move it out of the way"
+
+
+def asked_of_ledger(ledger: Ledger, settings: Mapping[str, object]) -> Asked:
+    """Of a dispatched campaign; `settings` are its file's keys and values."""
+    campaign = ledger.campaign()
+    trials = {_trial(entry): _why(entry) for entry in ledger.jobs()}
+    return Asked(
+        trials=trials,
+        timeout=campaign.timeout if campaign else None,
+        poll=_poll(settings),
+        repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
+        settings=settings,
+        facts={"campaign": campaign.config_id, "file": campaign.source} if campaign else {},
+        source="magma-remote dispatch",
+    )
+
+
+def _trial(entry: JobEntry) -> Trial:
+    job = entry.job
+    return job.fuzzer, job.target, job.program, job.repeat
+
+
+def _why(entry: JobEntry) -> Why:
+    if entry.state is JobState.DONE:
+        return _GONE
+    if entry.state is JobState.DEAD:
+        return Why(reason=entry.reason.value if entry.reason else "unknown", message=entry.message)
+    return Why(reason="unfinished", message=f"it is not complete yet ({entry.state.value})")
+
+
+def asked_of_folder(workdir: Workdir) -> Asked:
+    """Of a WORKDIR without a ledger; UsageError where a file of ours in it cannot be read."""
+    if (workdir.root / PROVENANCE).exists():
+        return _asked_of_manifest(workdir.root / PROVENANCE)
+    if workdir.campaign.exists():
+        return _asked_of_quickrun(workdir)
+    return Asked()
+
+
+def _asked_of_manifest(path: Path) -> Asked:
+    found = read_json(path, _READ)
+    try:
+        campaign = found["campaign"]
+        settings = campaign["settings"] or {}
+        trials = {_key(trial): _told(trial) for trial in found["trials"]}
+        facts = {key: found.get(key) for key in ("magma", "images", "versions")}
+        return Asked(
+            trials=trials,
+            timeout=campaign["timeout"],
+            poll=_poll(settings),
+            repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
+            settings=settings,
+            facts={"campaign": campaign["id"], "file": campaign["source"], **facts},
+            source=str(found["made_by"]),
+        )
+    except (LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not of this version of the program ({error!r}): {_READ}") from error
+
+
+def _key(trial: Mapping[str, Any]) -> Trial:
+    return trial["fuzzer"], trial["target"], trial["program"], int(trial["run"])
+
+
+def _told(trial: Mapping[str, Any]) -> Why:
+    if trial["state"] == JobState.DONE.value:
+        return _GONE
+    return Why(reason=trial["reason"] or _NEVER.reason, message=trial["message"] or _NEVER.message)
+
+
+def _asked_of_quickrun(workdir: Workdir) -> Asked:
+    known = read_json(workdir.campaign, _READ)
+    settings = known.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
+    timeout = settings.get("TIMEOUT")
+    return Asked(
+        failed=dict(_records(workdir)),
+        timeout=float(timeout) if isinstance(timeout, int | float) else None,
+        poll=_poll(settings),
+        settings=settings,
+        facts={"campaign": known.get("id")},
+        source="magma-remote quickrun",
+    )
+
+
+def _records(workdir: Workdir) -> Iterator[tuple[Trial, Why]]:
+    """Trials that ended, whether they were complete or not."""
+    for path in sorted(workdir.records.glob("*.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            record = json.loads(path.read_bytes())
+            job, reason = record["job"], record["reason"]
+            trial = (job["fuzzer"], job["target"], job["program"], int(job["repeat"]))
+            yield trial, Why(reason=reason, message=str(record["message"])) if reason else _GONE
+
+
+def _poll(settings: Mapping[str, object]) -> int:
+    return _whole(settings.get("POLL")) or DEFAULT_POLL
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
