@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from scripts.setup.shell import Shell
 
-PINS = ("requirements.txt", "requirements-ansible.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml")
+PINS = (
+    "requirements.txt",
+    "requirements-ansible.txt",
+    "requirements-report.txt",
+    "requirements-dev.txt",
+    "constraints.txt",
+    "pyproject.toml",
+)
 STAMP = ".magma-remote-pins"
 
 
