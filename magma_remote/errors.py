@@ -85,6 +85,10 @@ class EngineGoneError(EngineError):
     """Docker Engine did not answer at all; it may be back in a moment."""
 
 
+class RegistryError(MagmaRemoteError):
+    """The registry of images does not answer, or refuses what was asked of it."""
+
+
 class BuildError(MagmaRemoteError):
     """An image did not build. `log_tail` holds the last lines of the build."""
 
@@ -115,6 +119,16 @@ class QueueGoneError(QueueError):
 
 class LedgerError(MagmaRemoteError):
     """The ledger cannot be read or written, or is of another version."""
+
+
+class LedgerAwayError(LedgerError):
+    """The ledger's disk is full or fails, or others keep it busy: it may be well in a moment."""
+
+
+class NoCampaignError(LedgerError):
+    """Nothing was dispatched yet where a campaign is asked about."""
+
+    exit_code = 2
 
 
 class TransferError(MagmaRemoteError):

@@ -12,7 +12,7 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.cli.settings import load_dispatcher
-from magma_remote.errors import UsageError
+from magma_remote.errors import NoCampaignError
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.settings_check import LEDGER
 
@@ -49,11 +49,13 @@ class Beside:
 
 @contextmanager
 def beside(given: Path | None, *, read_only: bool = True) -> Iterator[Beside]:
-    """Open what a dispatcher's settings name, for the block; UsageError where no campaign was dispatched yet."""
+    """Open what a dispatcher's settings name, for the block; NoCampaignError where nothing was dispatched yet."""
     settings = load_dispatcher(given)
     path = settings.workdir / LEDGER
     if not path.exists():
-        raise UsageError(f"no campaign yet: {path} is not there; start one with {DISPATCH}, or name other --settings")
+        raise NoCampaignError(
+            f"no campaign yet: {path} is not there; start one with {DISPATCH}, or name other --settings"
+        )
     ledger = SqliteLedger.open_existing(path, read_only=read_only)
     try:
         yield Beside(settings=settings, ledger=ledger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.campaign import Campaign, CanaryMode
@@ -37,13 +38,14 @@ def overview(loaded: Loaded) -> Iterator[str]:
 def summary(loaded: Loaded) -> dict[str, Any]:
     """What `validate --json` prints, beside its version: `timeout` in seconds, `magma` an absolute path.
 
-    `pairs` are the fuzzers with their targets in the order in which images are built.
+    `trials` counts the jobs of each fuzzer; `pairs` are those that need an image, fuzzer and target, in their order.
     """
     campaign = loaded.campaign
     return {
         "source": str(loaded.file),
         "magma": str(loaded.root),
         "jobs": len(loaded.jobs),
+        "trials": dict(Counter(job.fuzzer for job in loaded.jobs)),
         "pairs": [list(pair) for pair in pairs(campaign)],
         "timeout": campaign.timeout.seconds,
         "notes": list(loaded.notes),

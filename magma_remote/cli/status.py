@@ -18,7 +18,7 @@ from magma_remote.cli.beside import Beside, beside, print_json
 from magma_remote.cli.settings import SETTINGS
 from magma_remote.cli.status_json import members
 from magma_remote.cli.status_view import view
-from magma_remote.errors import ConfigError, UsageError
+from magma_remote.errors import ConfigError, NoCampaignError, UsageError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.runtime.operations import campaign_of
 from magma_remote.runtime.standing import read_standing
@@ -47,10 +47,19 @@ def status(*, watch: bool, as_json: bool, settings: Path | None) -> None:
       magma-remote status --watch
       magma-remote status --json | jq .counts
 
-    Exit code 2 where no campaign was dispatched yet.
+    Exit code 2 where no campaign was dispatched yet; --json then says that campaign is null.
     """  # noqa: D301 - \b is click's mark for a block that keeps its lines
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch draws on a terminal: leave it out for a pipe, a file or --json")
+    try:
+        _show(settings, watch=watch, as_json=as_json)
+    except NoCampaignError:
+        if as_json:
+            print_json({"campaign": None})
+        raise
+
+
+def _show(settings: Path | None, *, watch: bool, as_json: bool) -> None:
     with beside(settings) as place:
         demands = _demands(place)
         if as_json:

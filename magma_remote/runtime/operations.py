@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import LedgerError, UsageError
+from magma_remote.errors import NoCampaignError, UsageError
 from magma_remote.model.document import show
 from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.findings import did_you_mean, listed
@@ -42,10 +42,10 @@ class Grave:
 
 
 def campaign_of(ledger: Ledger) -> CampaignEntry:
-    """The ledger's campaign; LedgerError where it has none yet."""
+    """The ledger's campaign; NoCampaignError where it has none yet."""
     campaign = ledger.campaign()
     if campaign is None:
-        raise LedgerError("the ledger holds no campaign yet: its dispatcher is starting, or ended while it started")
+        raise NoCampaignError("the ledger holds no campaign yet: its dispatcher is starting, or ended while it started")
     return campaign
 
 

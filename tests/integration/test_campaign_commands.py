@@ -96,6 +96,7 @@ def test_validate_for_programs(seed: Path) -> None:
         "source": "campaign.hjson",
         "magma": str(TREE),
         "jobs": 4,
+        "trials": {"afl": 2, "honggfuzz": 2},
         "pairs": [["afl", "libpng"], ["honggfuzz", "libtiff"]],
         "timeout": 120.0,
         "notes": [],

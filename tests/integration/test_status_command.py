@@ -24,7 +24,7 @@ from rich.cells import cell_len
 from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState
 from magma_remote.runtime import operations
-from tests.dispatched import CONFIG, call, dispatched, refused
+from tests.dispatched import CONFIG, SETTINGS, call, dispatched, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +108,14 @@ def test_status_for_programs() -> None:
 @pytest.mark.usefixtures("ledger")
 def test_watching_needs_a_terminal() -> None:
     assert refused("status", "--watch").startswith("--watch draws on a terminal")
+
+
+def test_no_campaign_is_a_message_and_null_for_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dispatcher.hjson").write_text(SETTINGS, encoding="utf-8")
+    ended = call("status", "--json", code=2)
+    assert json.loads(ended.stdout) == {"version": 1, "campaign": None}
+    assert str(ended.exception).startswith("no campaign yet: ")
 
 
 class Screen:
