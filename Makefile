@@ -3,16 +3,22 @@ PYTHON ?= python3
 WORKDIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench
+.PHONY: help setup demo lab lab-down check test bench
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 setup:  ## .venv from the pins; Docker Engine, base image and core_pattern where they are missing
 	@$(PYTHON) -m scripts.setup
 
 demo: setup  ## a real campaign on this machine and its table (WORKDIR=DIR to choose where)
 	@.venv/bin/magma-remote quickrun examples/demo.hjson --workdir "$(WORKDIR)"
+
+lab: setup  ## a dispatcher and two workers as systemd hosts on this machine, with an inventory of their own
+	@$(PYTHON) -m scripts.lab up
+
+lab-down:  ## remove the lab's hosts
+	@$(PYTHON) -m scripts.lab down
 
 check: setup  ## ruff, mypy, yamllint, unit and integration tests
 	@scripts/check tests/unit tests/integration
