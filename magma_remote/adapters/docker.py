@@ -34,7 +34,7 @@ _HINT = "`docker info` tells whether the engine runs and whether you may use it;
 
 
 @contextmanager
-def _engine(doing: str) -> Iterator[None]:
+def engine_errors(doing: str) -> Iterator[None]:
     """Every error of the SDK becomes an EngineError that says what was being done."""
     try:
         yield
@@ -62,7 +62,8 @@ class DockerRunner:
             )
 
     @property
-    def _api(self) -> docker.APIClient:
+    def api(self) -> docker.APIClient:
+        """The calling thread's client."""
         if not hasattr(self._local, "api"):
             self._local.api = docker.APIClient(version=self._version, timeout=ANSWER_SECONDS, **self._environment)
             self._version = self._local.api.api_version
@@ -71,8 +72,8 @@ class DockerRunner:
 
     def check(self) -> None:
         """See `Runner.check`."""
-        with _engine("a look at it"):
-            facts = self._api.info()
+        with engine_errors("a look at it"):
+            facts = self.api.info()
         options = " ".join(facts.get("SecurityOptions") or ())
         if "name=rootless" in options or "name=userns" in options:
             raise EngineError(
@@ -84,17 +85,17 @@ class DockerRunner:
 
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""
-        with _engine(f"for image {name}"):
+        with engine_errors(f"for image {name}"):
             try:
-                return str(self._api.inspect_image(name)["Id"])
+                return str(self.api.inspect_image(name)["Id"])
             except ImageNotFound:
                 return None
 
     def pull(self, name: str) -> str:
         """See `Runner.pull`."""
         repository, tag = parse_repository_tag(name)
-        with _engine(f"to pull {name}"):
-            answers = list(self._api.pull(repository, tag=tag or "latest", stream=True, decode=True))
+        with engine_errors(f"to pull {name}"):
+            answers = list(self.api.pull(repository, tag=tag or "latest", stream=True, decode=True))
         for answer in answers:
             if "error" in answer:
                 raise EngineError(f"Docker Engine could not pull {name}: {answer['error']}")
@@ -105,9 +106,9 @@ class DockerRunner:
 
     def find(self, recipe: Recipe) -> str | None:
         """See `Runner.find`. Labels alone would not do: an image made FROM one of ours has them too."""
-        with _engine(f"for image {recipe.tag}"):
+        with engine_errors(f"for image {recipe.tag}"):
             try:
-                image = self._api.inspect_image(recipe.tag)
+                image = self.api.inspect_image(recipe.tag)
             except ImageNotFound:
                 return None
         labels = image["Config"].get("Labels") or {}
@@ -116,8 +117,8 @@ class DockerRunner:
     def build(self, recipe: Recipe, context: Path, *, cpus: CpuSet, on_line: Callable[[str], None]) -> str:
         """See `Runner.build`. Leaving it by an exception closes the connection, which ends the build."""
         doing = f"to build {recipe.name}"
-        with context.open("rb") as tar, _engine(doing):
-            answers = self._api.build(
+        with context.open("rb") as tar, engine_errors(doing):
+            answers = self.api.build(
                 fileobj=tar,
                 custom_context=True,
                 dockerfile="docker/Dockerfile",
@@ -129,15 +130,15 @@ class DockerRunner:
                 forcerm=True,
                 decode=True,
             )
-        image = built_image(_guarded(answers, doing), recipe, on_line)
-        with _engine(doing):
-            self._api.tag(image, recipe.name, "latest")
+        image = built_image(guarded(answers, doing), recipe, on_line)
+        with engine_errors(doing):
+            self.api.tag(image, recipe.name, "latest")
         return image
 
     def create(self, spec: ContainerSpec) -> str:
         """See `Runner.create`."""
-        with _engine("to create a container"):
-            host = self._api.create_host_config(
+        with engine_errors("to create a container"):
+            host = self.api.create_host_config(
                 mounts=[Mount(SHARED, str(spec.shared), type="bind")],
                 cpuset_cpus=listed(spec.cpus),
                 network_mode="none",
@@ -147,7 +148,7 @@ class DockerRunner:
                 # A log that the daemon's own options would rotate loses the launched line first.
                 log_config=LogConfig(type="json-file", config=_WHOLE_LOG),
             )
-            created = self._api.create_container(
+            created = self.api.create_container(
                 spec.image,
                 host_config=host,
                 entrypoint=list(spec.command) if spec.command else None,
@@ -167,14 +168,14 @@ class DockerRunner:
 
     def start(self, container: str) -> None:
         """See `Runner.start`."""
-        with _engine("to start a container"):
-            self._api.start(container)
+        with engine_errors("to start a container"):
+            self.api.start(container)
 
     @contextmanager
     def lines(self, container: str, *, follow: bool) -> Iterator[Iterator[LogLine]]:
         """See `Runner.lines`."""
-        with _engine("for a container's output"):
-            stream = self._api.logs(container, stream=True, follow=follow, timestamps=True)
+        with engine_errors("for a container's output"):
+            stream = self.api.logs(container, stream=True, follow=follow, timestamps=True)
             try:
                 yield (log_line(frame) for frame in stream)
             finally:
@@ -182,33 +183,33 @@ class DockerRunner:
 
     def wait(self, container: str) -> None:
         """See `Runner.wait`."""
-        with _engine("to wait for a container"):
-            self._api.wait(container)
+        with engine_errors("to wait for a container"):
+            self.api.wait(container)
 
     def execute(self, container: str, script: str) -> Iterator[bytes]:
         """See `Runner.execute`."""
-        with _engine("to run a script in a container"):
-            created = self._api.exec_create(container, ["bash", "-c", script], stderr=False)
-            with closing(self._api.exec_start(created["Id"], stream=True)) as stream:
+        with engine_errors("to run a script in a container"):
+            created = self.api.exec_create(container, ["bash", "-c", script], stderr=False)
+            with closing(self.api.exec_start(created["Id"], stream=True)) as stream:
                 yield from stream
-            code = self._api.exec_inspect(created["Id"])["ExitCode"]
+            code = self.api.exec_inspect(created["Id"])["ExitCode"]
         if code != 0:
             raise EngineError(f"a script in the container ended with exit code {code}")
 
     def kill(self, container: str) -> None:
         """See `Runner.kill`."""
-        with _engine("to end a container"), _already(_CONFLICT):
-            self._api.kill(container)
+        with engine_errors("to end a container"), _already(_CONFLICT):
+            self.api.kill(container)
 
     def remove(self, container: str) -> None:
         """See `Runner.remove`."""
-        with _engine("to remove a container"), _already(_CONFLICT):
-            self._api.remove_container(container, force=True, v=True)
+        with engine_errors("to remove a container"), _already(_CONFLICT):
+            self.api.remove_container(container, force=True, v=True)
 
     def owned(self, label: str) -> tuple[Owned, ...]:
         """See `Runner.owned`."""
-        with _engine("for its containers"):
-            found = self._api.containers(all=True, filters={"label": label})
+        with engine_errors("for its containers"):
+            found = self.api.containers(all=True, filters={"label": label})
         return tuple(Owned(id=item["Id"], labels=item["Labels"]) for item in found)
 
 
@@ -224,10 +225,10 @@ def _already(*statuses: int) -> Iterator[None]:
             raise
 
 
-def _guarded(answers: Iterator[dict[str, Any]], doing: str) -> Iterator[dict[str, Any]]:
+def guarded(answers: Iterator[dict[str, Any]], doing: str) -> Iterator[dict[str, Any]]:
     """Map the engine's errors alone: what the caller does with an answer is not the engine's fault."""
     while True:
-        with _engine(doing):
+        with engine_errors(doing):
             try:
                 answer = next(answers)
             except StopIteration:

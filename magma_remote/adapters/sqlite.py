@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry, Warned, WorkerEntry
+    from magma_remote.model.entries import CampaignEntry, JobEntry, PinEntry, RunEntry, Warned, WorkerEntry
     from magma_remote.model.outcome import Reason
     from magma_remote.model.standing import Pair
 
@@ -39,6 +39,7 @@ def _upsert(table: str, columns: str, key: str, fixed: str = "") -> str:
 
 
 _ADD_JOB = f"INSERT INTO jobs ({_JOB}) VALUES ({_marks(_JOB)}) ON CONFLICT DO NOTHING"
+_ADD_PIN = f"INSERT INTO pins ({rows.PIN}) VALUES ({_marks(rows.PIN)}) ON CONFLICT DO NOTHING"
 _SAVE_JOB = f"UPDATE jobs SET ({rows.JOB_MOVING}) = ({_marks(rows.JOB_MOVING)}) WHERE number = ?"
 _SAVE_CAMPAIGN = _upsert("campaign", f"id, {rows.CAMPAIGN}", "id")
 _SAVE_RUN = _upsert("runs", rows.RUN, "run", fixed="number, attempt, worker")
@@ -76,6 +77,15 @@ class SqliteLedger:
     def save_campaign(self, entry: CampaignEntry) -> None:
         """Keep it."""
         self._file.execute(_SAVE_CAMPAIGN, (1, *rows.campaign_row(entry)))
+
+    def pins(self) -> tuple[PinEntry, ...]:
+        """The images that the campaign runs with, in the order in which they were saved first."""
+        return self._all(rows.pin_entry, f"SELECT {rows.PIN} FROM pins ORDER BY id")
+
+    def save_pins(self, entries: Iterable[PinEntry]) -> None:
+        """Keep images; a pair that has one keeps it."""
+        with self._file.atomic():
+            self._file.execute_many(_ADD_PIN, map(rows.pin_row, entries))
 
     def add_jobs(self, entries: Iterable[JobEntry]) -> None:
         """Add jobs, all or none; those whose number the ledger has stay as they are."""

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import LedgerError
+from magma_remote.errors import LedgerAwayError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-VERSION = 1
+VERSION = 2
 PATIENCE = 30.0
 """Seconds for which another process's transaction is waited out."""
 
@@ -24,6 +24,11 @@ CREATE TABLE campaign (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     config_id TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL, tree TEXT NOT NULL, since REAL NOT NULL,
     timeout REAL NOT NULL, max_attempts INTEGER NOT NULL, state TEXT NOT NULL, ended_at REAL
+);
+CREATE TABLE pins (
+    id INTEGER PRIMARY KEY,
+    fuzzer TEXT NOT NULL, target TEXT NOT NULL, manifest TEXT NOT NULL, recipe TEXT NOT NULL, uid INTEGER NOT NULL,
+    gid INTEGER NOT NULL, UNIQUE (fuzzer, target)
 );
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY,
@@ -92,6 +97,8 @@ _ADVICE = {
     sqlite3.SQLITE_PERM: "it is not yours: see who owns it and its folder, and run as that user",
     sqlite3.SQLITE_CANTOPEN: "see that its folder is there, and that you may write in it and to the file",
 }
+
+_AWAY = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class LedgerFile:
@@ -227,7 +234,8 @@ class _Errors:
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest tells more than people can use
             advice = _ADVICE.get(code, "it is damaged, or of another program: bring back a copy")
-            raise LedgerError(f"{self._path}: the ledger cannot be used ({error}): {advice}") from error
+            found = LedgerAwayError if code in _AWAY else LedgerError
+            raise found(f"{self._path}: the ledger cannot be used ({error}): {advice}") from error
         if isinstance(error, OverflowError):
             raise LedgerError(f"{self._path}: a number is too large for the ledger: {error}") from error
 

@@ -12,6 +12,7 @@ from magma_remote.model.entries import (
     CampaignState,
     JobEntry,
     JobState,
+    PinEntry,
     RunEntry,
     RunState,
     Warned,
@@ -20,6 +21,7 @@ from magma_remote.model.entries import (
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Heartbeat, Place
 from magma_remote.model.outcome import Reason
+from magma_remote.model.pinned import PinnedImage
 from magma_remote.model.standing import Pair
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 CAMPAIGN = "config_id, source, text, tree, since, timeout, max_attempts, state, ended_at"
+PIN = "fuzzer, target, manifest, recipe, uid, gid"
 JOB_FIXED = "number, repeat, fuzzer, target, program, args, fuzzargs"
 JOB_MOVING = "state, settled, attempts, queue_id, avoid, reason, message, run"
 RUN = (
@@ -63,6 +66,18 @@ def campaign_entry(row: Row) -> CampaignEntry:
         state=CampaignState(state),
         ended_at=ended_at,
     )
+
+
+def pin_row(entry: PinEntry) -> Row:
+    """In the order of PIN."""
+    image = entry.image
+    return (text(image.fuzzer), text(image.target), image.manifest, entry.recipe, entry.uid, entry.gid)
+
+
+def pin_entry(row: Row) -> PinEntry:
+    """From the order of PIN."""
+    fuzzer, target, manifest, recipe, uid, gid = row
+    return PinEntry(image=PinnedImage(fuzzer=fuzzer, target=target, manifest=manifest), recipe=recipe, uid=uid, gid=gid)
 
 
 def fixed_row(entry: JobEntry) -> Row:

@@ -102,7 +102,7 @@ def load_worker(given: Path | None) -> WorkerSettings:
 
 
 def _check_tree(reading: Reading[WorkerSettings]) -> None:
-    if "MAGMA" in reading.lines:
+    if reading.settings.magma:
         try:
             read_tree(reading.settings.magma)
         except UsageError as error:

@@ -76,6 +76,14 @@ def parse_host(text: str) -> str:
     raise ValueError("without a port" if is_host(name.strip("[]")) and port.isdigit() else "")
 
 
+def parse_registry(text: str) -> str:
+    """The same text, `host:port` as Docker takes it before an image's name; ValueError, perhaps with a hint."""
+    address = Address.parse(text)
+    if address.path or ":" in address.host:
+        raise ValueError("Docker knows a registry by its name or IPv4 address, and its port")
+    return address.text
+
+
 def parse_port(text: str) -> int:
     """A number of a TCP port; ValueError for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_PORT)) and 1 <= int(text) <= _LAST_PORT):

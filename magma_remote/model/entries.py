@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .jobs import Job
     from .messages import Heartbeat, Place
     from .outcome import Reason
+    from .pinned import PinnedImage
 
 
 class CampaignState(StrEnum):
@@ -72,6 +73,19 @@ class CampaignEntry:
     max_attempts: int
     state: CampaignState = CampaignState.OPEN
     ended_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinEntry:
+    """An image that the campaign runs with for good: `recipe` is the digest of what it was made from.
+
+    Its containers run as `uid` and `gid`.
+    """
+
+    image: PinnedImage
+    recipe: str
+    uid: int
+    gid: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """Captain's `magma/FUZZER/TARGET`, in the lower case and with the few signs that Docker allows."""
-        return f"magma/{_component(self.fuzzer)}/{_component(self.target)}"
+        return image_name(self.fuzzer, self.target)
 
     @property
     def tag(self) -> str:
@@ -56,6 +56,11 @@ class Recipe:
             f"{_LABEL}.target": self.target,
             f"{_LABEL}.campaign": self.campaign_id,
         }
+
+
+def image_name(fuzzer: str, target: str) -> str:
+    """The name of a pair's images, without a tag."""
+    return f"magma/{_component(fuzzer)}/{_component(target)}"
 
 
 def _component(name: str) -> str:

@@ -10,6 +10,7 @@ from . import wire
 from .document import show
 from .jobs import Job  # noqa: TC001 - its fields are read from the types
 from .names import is_plain_name
+from .pinned import PinnedImage, is_manifest
 
 TTR = 120
 """Seconds without a touch after which a job is another's: short, and never as long as a trial."""
@@ -42,7 +43,8 @@ class Broadcast:
 
     `text` is the campaign file as it is written, `source` its name; `tree` the digest of all that its images are
     made from. `open` is False once it has ended, and `complete` is True if every job has its result then. `since` is
-    in seconds since the epoch.
+    in seconds since the epoch. Where the dispatcher has a registry, `images` are in it, for containers that run as
+    `uid` and `gid`; where it has none both are 0, and workers build for themselves.
     """
 
     config_id: str
@@ -56,6 +58,14 @@ class Broadcast:
     complete: bool = False
     ttr: int = TTR
     max_attempts: int = MAX_ATTEMPTS
+    images: tuple[PinnedImage, ...] = ()
+    uid: int = 0
+    gid: int = 0
+
+    @property
+    def provides(self) -> bool:
+        """Whether images come from the dispatcher's registry; some may be missing there, with the jobs dead."""
+        return self.uid != 0
 
     def encode(self) -> bytes:
         """The JSON text; WireError where the campaign file is too large."""
@@ -64,7 +74,11 @@ class Broadcast:
     @classmethod
     def decode(cls, body: bytes) -> Broadcast:
         """WireError for anything else."""
-        return wire.build(cls, wire.members(body, "broadcast"))
+        message = wire.build(cls, wire.members(body, "broadcast"))
+        for image in message.images:
+            if not is_manifest(image.manifest):
+                raise WireError(f"an image on the wire has no digest: {show(image.manifest)}")
+        return message
 
 
 @dataclass(frozen=True, kw_only=True)

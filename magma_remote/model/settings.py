@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .address import Address, parse_host
+from .address import Address, parse_host, parse_registry
 from .messages import MAX_ATTEMPTS, TTR
 from .names import PLAIN_NAME
 from .settings_reader import SettingsReader, plain_name
@@ -28,6 +28,7 @@ DISPATCHER_KEYS = (
     "FETCHES",
     "TTR",
     "MAX_ATTEMPTS",
+    "REGISTRY",
 )
 WORKER_KEYS = (
     "WORKDIRS",
@@ -40,6 +41,7 @@ WORKER_KEYS = (
     "HOUSEKEEPING_CPUS",
     "SSH_PORT",
     "SSH_USER",
+    "REGISTRY",
 )
 COPY_TYPES = ("rsync", "scp")
 LOOPBACK = "127.0.0.1"
@@ -48,6 +50,7 @@ LEAST_TTR = 10  # a worker must be able to speak several times meanwhile, on a m
 MOST_TTR = 3600
 MOST_ATTEMPTS = 20
 _QUEUE = "host:port, or the path of a unix socket"
+_REGISTRY = "host:port"
 _HOST = "an IP address or a host name"
 
 
@@ -56,7 +59,8 @@ class DispatcherSettings:
     """dispatcher.hjson. Paths are absolute, with all links resolved; `jobs_config` is None where the file has none.
 
     `copy_type` is rsync or scp; `fetches` is how many results are fetched at once; a job whose worker is silent for
-    `ttr` seconds is another's, and one that fails is tried `max_attempts` times in all.
+    `ttr` seconds is another's, and one that fails is tried `max_attempts` times in all. With a `registry` (host:port)
+    images are built here, once, and workers get them from there; without one each worker builds its own.
     """
 
     temp_results: Path
@@ -69,6 +73,7 @@ class DispatcherSettings:
     fetches: int = 4
     ttr: int = TTR
     max_attempts: int = MAX_ATTEMPTS
+    registry: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,8 @@ class WorkerSettings:
 
     Results are fetched from `worker_ip` as `ssh_user` at `ssh_port`, and kept afterwards with `keep_workdirs`.
     `dispatcher_ip` names the dispatcher's machine. The worker's own work keeps to `housekeeping_cpus` where there
-    are any.
+    are any. The dispatcher's images come through `registry` (host:port); `magma` is None where there is no tree to
+    build from, which needs a `registry`.
     """
 
     workdirs: Path
@@ -85,11 +91,12 @@ class WorkerSettings:
     dispatcher_ip: str
     worker_ip: str
     queue: Address
-    magma: Path
+    magma: Path | None = None
     name: str
     housekeeping_cpus: tuple[int, ...] = ()
     ssh_port: int = 22
     ssh_user: str
+    registry: str = ""
 
 
 def read_dispatcher(
@@ -117,6 +124,7 @@ def read_dispatcher(
         fetches=reader.number("FETCHES", 4, MOST_FETCHES),
         ttr=reader.number("TTR", TTR, MOST_TTR, least=LEAST_TTR),
         max_attempts=reader.number("MAX_ATTEMPTS", MAX_ATTEMPTS, MOST_ATTEMPTS),
+        registry=reader.text("REGISTRY", parse_registry, _REGISTRY) or "",
     )
     return reader.reading(settings)
 
@@ -124,15 +132,17 @@ def read_dispatcher(
 def read_worker(document: Table, *, locate: Callable[[str], Path], name: str, user: str) -> Reading[WorkerSettings]:
     """Read worker.hjson; `locate` as above, `name` and `user` stand in for NAME and SSH_USER.
 
-    Without QUEUE it is the usual port of DISPATCHER_IP.
+    Without QUEUE it is the usual port of DISPATCHER_IP. MAGMA may be missing where there is a REGISTRY.
     """
     reader = SettingsReader(document, WORKER_KEYS, locate, other=("dispatcher.hjson", DISPATCHER_KEYS))
     required = {
         "WORKDIRS": "the path of a folder",
         "DISPATCHER_IP": _HOST,
         "WORKER_IP": _HOST,
-        "MAGMA": "the path of a Magma tree",
     }
+    registry = reader.text("REGISTRY", parse_registry, _REGISTRY) or ""
+    if not registry:
+        required["MAGMA"] = "the path of a Magma tree, or REGISTRY where the dispatcher has one"
     for key, allowed in required.items():
         reader.fields.require(key, allowed)
     dispatcher = reader.text("DISPATCHER_IP", parse_host, _HOST) or LOOPBACK
@@ -142,10 +152,11 @@ def read_worker(document: Table, *, locate: Callable[[str], Path], name: str, us
         dispatcher_ip=dispatcher,
         worker_ip=reader.text("WORKER_IP", parse_host, _HOST) or LOOPBACK,
         queue=reader.text("QUEUE", Address.parse, _QUEUE) or Address(host=dispatcher),
-        magma=reader.path("MAGMA") or Path(),
+        magma=reader.path("MAGMA"),
         name=reader.text("NAME", plain_name, PLAIN_NAME) or name,
         housekeeping_cpus=reader.cpus("HOUSEKEEPING_CPUS"),
         ssh_port=reader.port("SSH_PORT", 22),
         ssh_user=reader.text("SSH_USER", plain_name, "a user's name") or user,
+        registry=registry,
     )
     return reader.reading(settings)

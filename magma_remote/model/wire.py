@@ -1,4 +1,4 @@
-"""Frozen dataclasses ↔ small versioned JSON objects: `{"v": 1, "kind": "job", …}`, every field by its name."""
+"""Frozen dataclasses ↔ small versioned JSON objects: `{"v": 2, "kind": "job", …}`, every field by its name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Reader = Callable[[Any], Any]
 
-VERSION = 1
+VERSION = 2
 LARGEST = 60_000
 """Bytes: beanstalkd takes bodies of 65,534 and 65,535 bytes, and cannot read its binlog after them."""
 

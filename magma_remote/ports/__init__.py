@@ -6,6 +6,7 @@ from .engine import Guards, LogLine, Owned, Runner
 from .ledger import Ledger
 from .outside import Clock, Crew, Marks, Results, Transfer
 from .queue import NORMAL, Delivery, DeliveryStats, Queue, TubeStats
+from .registry import Pulled, Registry
 from .reporter import BuildReporter, Reporter, Running
 from .station import Assignment, Kept, Prepared, RunEnded, Station
 
@@ -24,7 +25,9 @@ __all__ = [
     "Marks",
     "Owned",
     "Prepared",
+    "Pulled",
     "Queue",
+    "Registry",
     "Reporter",
     "Results",
     "RunEnded",

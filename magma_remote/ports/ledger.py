@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         CampaignEntry,
         JobEntry,
         JobState,
+        PinEntry,
         RunEntry,
         RunState,
         Warned,
@@ -36,6 +37,12 @@ class Ledger(Protocol):
 
     def save_campaign(self, entry: CampaignEntry) -> None:
         """Keep it."""
+
+    def pins(self) -> tuple[PinEntry, ...]:
+        """The images that the campaign runs with, in the order in which they were saved first."""
+
+    def save_pins(self, entries: Iterable[PinEntry]) -> None:
+        """Keep images; a pair that has one keeps it."""
 
     def add_jobs(self, entries: Iterable[JobEntry]) -> None:
         """Add jobs that the ledger does not have yet."""

@@ -11,13 +11,14 @@ from magma_remote.model import image
 from magma_remote.runtime.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from threading import Event
     from typing import TextIO
 
     from magma_remote.model.campaign import Campaign
     from magma_remote.model.cpus import CpuSet
-    from magma_remote.model.image import Recipe
+    from magma_remote.model.image import Recipe, Sources
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import BuildReporter, Guards, Runner
 
@@ -73,11 +74,25 @@ class Images:
         self._bases: dict[str, str] = {}
 
     def recipe(self, fuzzer: str, target: str) -> Recipe:
-        """What the image of a pair is made from at this moment."""
+        """What the image of a pair is made from at this moment; base images that are missing are fetched."""
+        args, sources = self._sources(fuzzer, target)
+        return self._recipe(fuzzer, target, args, [self._base(name) for name in sources.base_images])
+
+    def look(self, fuzzer: str, target: str) -> Recipe | None:
+        """The recipe of an image that is there already; None where it is not. Nothing is changed."""
+        args, sources = self._sources(fuzzer, target)
+        bases = [found for name in sources.base_images if (found := self._runner.image_id(name))]
+        if len(bases) < len(sources.base_images):
+            return None
+        recipe = self._recipe(fuzzer, target, args, bases)
+        return recipe if self._runner.find(recipe) else None
+
+    def _sources(self, fuzzer: str, target: str) -> tuple[Mapping[str, str], Sources]:
         args = image.build_args(self._campaign, fuzzer, target, uid=self._owner.uid, gid=self._owner.gid)
-        sources = self._context.sources(args)
-        bases = [self._base(name) for name in sources.base_images]
-        digest = image.digest(args, bases, self._context.entries(sources.paths))
+        return args, self._context.sources(args)
+
+    def _recipe(self, fuzzer: str, target: str, args: Mapping[str, str], bases: Iterable[str]) -> Recipe:
+        digest = image.digest(args, bases, self._context.entries(self._context.sources(args).paths))
         return image.Recipe(fuzzer=fuzzer, target=target, build_args=args, digest=digest, campaign_id=self._campaign_id)
 
     def ensure(self, recipe: Recipe) -> Image:

@@ -37,6 +37,16 @@ def check_core_pattern(file: Path = CORE_PATTERN) -> None:
         )
 
 
+def check_user(uid: int) -> None:
+    """UsageError where images that were built for another user would leave files here that are not ours."""
+    us = os.getuid()
+    if us not in {0, uid}:
+        raise UsageError(
+            f"the images of this campaign are made for user id {uid}, this process runs as {us}: run it as that "
+            "user (the same id on all machines), or as root"
+        )
+
+
 def check_place(workdir: Workdir, root: Path, *, called: str = "--workdir") -> None:
     """A WORKDIR inside the Magma tree would become part of what images are made from."""
     if workdir.root.is_relative_to(root):

@@ -65,7 +65,7 @@ def check_worker(reading: Reading[WorkerSettings], *, online: Iterable[int] | No
     if workdirs:
         _check_left(reading, workdirs, settings.name)
         _check_makeable(reading, "WORKDIRS", workdirs)
-        _check_outside(reading, "WORKDIRS", workdirs, _if_read(reading, "MAGMA", settings.magma))
+        _check_outside(reading, "WORKDIRS", workdirs, settings.magma)
     missing = set(settings.housekeeping_cpus) - set(settings.housekeeping_cpus if online is None else online)
     if missing:
         _add(
@@ -119,13 +119,20 @@ def _check_makeable(reading: _AnyReading, key: str, place: Path) -> None:
 
 
 def _is_begun(workdir: Path) -> bool:
-    """Whether a dispatcher was killed there before it had a ledger: it locks WORKDIR, then opens its log."""
+    """Whether nothing but a campaign's begin is there: a lock, logs of its images' builds and of a dispatcher.
+
+    `images` leaves that, or a dispatcher that was killed before it had a ledger.
+    """
     try:
         names = {path.name for path in workdir.iterdir()}
         logs = [path.name for path in (workdir / "log").iterdir()] if "log" in names else []
     except OSError:
         return False
-    return ".lock" in names and names <= {".lock", "log"} and all(name.startswith(_LOG) for name in logs)
+    return ".lock" in names and names <= {".lock", "log", "staging"} and all(map(_is_early_log, logs))
+
+
+def _is_early_log(name: str) -> bool:
+    return name.startswith(_LOG) or ("_build_" in name and name.endswith(".log"))
 
 
 def _check_fetched(reading: Reading[DispatcherSettings], temp: Path) -> None:

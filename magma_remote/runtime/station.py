@@ -57,7 +57,8 @@ class LocalStation:
         self._outside = outside
         self._machine = Machine(cpus=cpus, allowed=allowed, housekeeping=settings.housekeeping)
         self._folders = Folders(settings.workdirs, _place(settings))
-        preflight.check_place(self._folders.common, settings.root, called="WORKDIRS")
+        if settings.root:
+            preflight.check_place(self._folders.common, settings.root, called="WORKDIRS")
         self._folders.open()
         self._lock = threading.Lock()
         self._news = News[Prepared | RunEnded]()

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from magma_remote.model.document import Table
     from magma_remote.model.lscpu import Cpu
     from magma_remote.model.tree import MagmaTree
-    from magma_remote.ports import Guards, Runner
+    from magma_remote.ports import Guards, Registry, Runner
     from magma_remote.runtime.images import Owner
 
 
 @dataclass(frozen=True, kw_only=True)
 class StationSettings:
-    """What a person decides. `root` is this machine's Magma tree; results are fetched from `host` by ssh.
+    """What a person decides. `root` is this machine's Magma tree, if any; results are fetched from `host` by ssh.
 
     `worker` and `name` are those of WORKDIRS; with `keep` the folders of runs stay when they are not needed any more.
     The worker's own work keeps to the CPUs `housekeeping` where there are any.
@@ -31,7 +31,7 @@ class StationSettings:
 
     workdirs: Path
     keep: bool
-    root: Path
+    root: Path | None
     worker: str
     name: str
     host: str
@@ -47,6 +47,7 @@ class StationOutside:
 
     `read_document` parses a campaign file's text (its source for messages comes second), `read_tree` reads a Magma
     tree, `machine` tells the online CPUs and those that the affinity mask allows. They raise as the adapters do.
+    `registry` is the dispatcher's, where the settings name one.
     """
 
     runner: Runner
@@ -54,6 +55,7 @@ class StationOutside:
     read_document: Callable[[str, str], Table]
     read_tree: Callable[[Path], MagmaTree]
     machine: Callable[[], tuple[tuple[Cpu, ...], frozenset[int]]]
+    registry: Registry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

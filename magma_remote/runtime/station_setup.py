@@ -1,4 +1,4 @@
-"""From a broadcast to a station that is set up for its campaign: checked, its CPUs claimed, its images built."""
+"""From a broadcast to a station that is set up for its campaign: checked, its CPUs claimed, its images there."""
 
 from __future__ import annotations
 
@@ -9,35 +9,30 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import BuildError, ConfigError, MagmaRemoteError, StoppedError, UsageError
+from magma_remote.errors import BuildError, ConfigError, MagmaRemoteError, StoppedError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.cpu_request import CpuRequest, too_wide
 from magma_remote.ports import Prepared
 from magma_remote.runtime import housekeeping, preflight
+from magma_remote.runtime.build_log import LoggingReporter
 from magma_remote.runtime.cache import Cache, check_room
-from magma_remote.runtime.context import Context
-from magma_remote.runtime.images import Images
+from magma_remote.runtime.station_images import source_of
 from magma_remote.runtime.storage import storage_errors
-from magma_remote.runtime.tree_digest import pairs, tree_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from magma_remote.model.campaign import Campaign
     from magma_remote.model.cpus import Layout
-    from magma_remote.model.image import Recipe
     from magma_remote.model.layout import Workdir
     from magma_remote.model.messages import Broadcast
     from magma_remote.runtime.images import Image
+    from magma_remote.runtime.station_images import Source
     from magma_remote.runtime.station_settings import Machine, StationOutside, StationSettings
 
 Pair = tuple[str, str]
 
 _MOST_PROBLEMS = 3
-_OTHER_TREE = (
-    "the Magma tree {root} is not the dispatcher's in what the images of this campaign are made from: bring both to "
-    "the same commit, with the same changes of your own"
-)
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +67,8 @@ class Preparation:
         self._outside = outside
         self._machine = machine
         self._common = common
-        self._context = Context(settings.root)
         self._cancelled = Event()
-        self._reporter = _Told(self._cancelled)
+        self._reporter = LoggingReporter(self._cancelled)
 
     @property
     def cancelled(self) -> bool:
@@ -106,8 +100,8 @@ class Preparation:
         return prepared, setup
 
     def _set_up(self, held: ExitStack) -> Setup:
-        campaign = self._campaign()
-        self._compare_trees(campaign)
+        source = source_of(self._broadcast, self._settings, self._outside, self._common, self._cancelled)
+        campaign = self._campaign(source)
         layout = self._machine.layout(campaign)
         cache = Cache.of(campaign, self._common)
         self._refuse(campaign, layout, cache)
@@ -118,7 +112,8 @@ class Preparation:
         self._clear(campaign, layout, cache)
         held.callback(cache.close)
         cannot = too_wide(CpuRequest.of(campaign), layout)
-        images = self._images(campaign, layout, cannot)
+        source.open(campaign, layout.cpus)
+        images = self._images(source, [pair for pair in source.pairs(campaign) if pair[0] not in cannot])
         self._machine.keep_off(layout.cpus, guards)
         return Setup(
             config_id=self._broadcast.config_id,
@@ -130,18 +125,15 @@ class Preparation:
             close=held.close,
         )
 
-    def _campaign(self) -> Campaign:
-        """MAGMA of the file is the dispatcher's: here it is this machine's tree that counts."""
+    def _campaign(self, source: Source) -> Campaign:
+        """MAGMA of the file is the dispatcher's: here it is this machine's tree that counts, where one is needed."""
         self._step("reading the campaign")
         broadcast = self._broadcast
-        tree = self._outside.read_tree(self._settings.root)
         document = self._outside.read_document(broadcast.text, broadcast.source)
-        return read_campaign(document, tree=tree, source=broadcast.source)
-
-    def _compare_trees(self, campaign: Campaign) -> None:
-        self._step("comparing the Magma tree with the dispatcher's")
-        if tree_digest(campaign, self._settings.root, self._context) != self._broadcast.tree:
-            raise UsageError(_OTHER_TREE.format(root=self._settings.root))
+        campaign = read_campaign(document, tree=source.tree(), source=broadcast.source)
+        self._step("holding the campaign against this machine")
+        source.check(campaign)
+        return campaign
 
     def _refuse(self, campaign: Campaign, layout: Layout, cache: Cache) -> None:
         self._step("checking this machine")
@@ -162,28 +154,13 @@ class Preparation:
         if not campaign.cache_on_disk:
             preflight.note_logout(self._reporter)
 
-    def _images(self, campaign: Campaign, layout: Layout, cannot: Mapping[str, str]) -> dict[Pair, Image | BuildError]:
+    def _images(self, source: Source, wanted: Sequence[Pair]) -> dict[Pair, Image | BuildError]:
         """All images before any trial: no build runs beside one."""
-        images = Images(
-            runner=self._outside.runner,
-            guards=self._outside.guards,
-            reporter=self._reporter,
-            campaign=campaign,
-            campaign_id=self._broadcast.config_id,
-            root=self._settings.root,
-            owner=self._settings.owner,
-            workdir=self._common,
-            worker_ip=self._settings.host,
-            cpus=layout.cpus,
-            context=self._context,
-            stop=self._cancelled,
-        )
-        wanted = [pair for pair in pairs(campaign) if pair[0] not in cannot]
         ready: dict[Pair, Image | BuildError] = {}
         for number, pair in enumerate(wanted, start=1):
-            self._step(f"image {number} of {len(wanted)}: {'/'.join(pair)}")
+            self._step(f"image {number} of {len(wanted)}: {source.doing}{'/'.join(pair)}")
             try:
-                ready[pair] = images.ensure(images.recipe(*pair))
+                ready[pair] = source.image(pair)
             except BuildError as error:
                 log.warning("%s; the trials of %s fail, the others go on", error, "/".join(pair))
                 ready[pair] = error
@@ -194,27 +171,6 @@ class Preparation:
             raise StoppedError("preparing was given up: it is not needed any more")
         self.progress = text
         log.debug("preparing: %s", text)  # a worker that is unfit tries again every now and then
-
-
-class _Told:
-    """A `BuildReporter` that logs, and ends a build that nobody needs any more."""
-
-    def __init__(self, cancelled: Event) -> None:
-        self._cancelled = cancelled
-
-    def note(self, text: str) -> None:
-        log.info("%s", text)
-
-    def building(self, recipe: Recipe, number: int, count: int) -> None:
-        log.info("image %d of %d: %s", number, count, recipe.name)
-
-    def build_line(self, line: str) -> None:
-        """Its lines go to the build's own log."""
-        if self._cancelled.is_set():
-            raise StoppedError(f"the build was given up at: {line}")
-
-    def built(self, recipe: Recipe, seconds: float) -> None:
-        log.info("built %s in %.0f s", recipe.tag, seconds)
 
 
 def clear_caches(common: Workdir) -> None:
