@@ -6,8 +6,7 @@ for one as there is to do. Formats as in POSIX.1-1988 and 2001 and GNU tar's: wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from magma_remote.errors import CorruptError
 from magma_remote.model.dumps import LARGEST, Dumps, is_stamp
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _BUFFER = 1 << 16
-_MAGIC = slice(257, 262)
+_ENDS = b"\0 "
 _FILES = b"0\x007"
 _FOLDER = b"5"
 _NO_DATA = b"123456"  # links, devices, folders, pipes: whatever their size says
@@ -27,8 +26,7 @@ _LONGEST = 1 << 20  # of a name or of pax records
 _LEAF = b"monitor"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """`name` as it stands in the tarball, without a closing `/`; `size` bytes of a file's content can be read now."""
 
     name: bytes
@@ -51,8 +49,9 @@ def members(file: BinaryIO, length: int) -> Iterator[Member]:
             raise CorruptError(f"it is cut after {length} bytes")
         if not header[0] and header.count(0) == _BLOCK:
             return
-        kind, size = header[156:157], _number(header[124:136], at)
-        _check(header, at)
+        kind, size = header[156:157], _size(header, at)
+        if header[257:262] != b"ustar":
+            _check_sum(header, at)
         start = at + _BLOCK
         if kind in {_LONG_NAME, _LONG_LINK, _PAX, _PAX_ALL}:
             data = _read(file, size, at)
@@ -107,12 +106,19 @@ def _decimal(raw: bytes, at: int) -> int:
     return int(raw)
 
 
-def _check(header: bytes, at: int) -> None:
-    """CorruptError where no header stands here. The checksum is for formats without the word: it takes long."""
-    if header[_MAGIC] != b"ustar":
-        total = sum(header[:148]) + 8 * ord(" ") + sum(header[156:])
-        if _number(header[148:156], at) != total:
-            raise _damaged(at)
+def _size(header: bytes, at: int) -> int:
+    """The usual form first: eleven octal digits and an end."""
+    try:
+        return int(header[124:135], 8) if header[135] in _ENDS else _number(header[124:136], at)
+    except ValueError:
+        return _number(header[124:136], at)
+
+
+def _check_sum(header: bytes, at: int) -> None:
+    """CorruptError where no header stands here; for those alone that do not say so by a word, since it takes long."""
+    total = sum(header[:148]) + 8 * ord(" ") + sum(header[156:])
+    if _number(header[148:156], at) != total:
+        raise _damaged(at)
 
 
 def _damaged(at: int) -> CorruptError:
