@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import StorageError, UsageError
+from magma_remote.errors import UsageError
 from magma_remote.model.asked import Asked, Why, gaps
 from magma_remote.model.experiment import Experiment, Missing, TrialResult
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.asked import asked_of_folder
 from magma_remote.runtime.monitored import Reading, missing
+from magma_remote.runtime.parallel import each
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
 
 _DEPTH = 4  # ar/FUZZER/TARGET/PROGRAM/RUN
 _MOST_RUNS = 100_000
-_ALONE = 4  # fewer trials are read before another process has started
-_CHUNK = 4
 _GAP = Why(reason="absent", message="it is not in ar/, and there are trials with a larger RUN")
 
 
@@ -50,7 +44,7 @@ def read_experiment(
         wanted = asked or asked_of_folder(place)
         present, problems = _present(place.ar)
         reading = Reading(workdir=place, timeout=wanted.timeout, poll=wanted.poll)
-        read = _read_all(reading, present, processes or len(os.sched_getaffinity(0)), on_progress)
+        read = each(reading.read, present, processes=processes, on_progress=on_progress)
         trials = tuple(result for result in read if isinstance(result, TrialResult))
         broken = [result for result in read if isinstance(result, Missing)]
     return Experiment(
@@ -106,37 +100,3 @@ def _unasked(asked: Asked, present: Iterable[Trial]) -> Iterator[str]:
         for trial in present:
             if trial not in asked.trials:
                 yield f"ar/{'/'.join(map(str, trial))} is a trial that the campaign did not ask for; it was read"
-
-
-def _read_all(
-    reading: Reading, present: tuple[Trial, ...], processes: int, on_progress: Callable[[int, int], None] | None
-) -> list[TrialResult | Missing]:
-    """In the order of `present`."""
-    found = []
-    total = len(present)
-    for count, result in enumerate(_results(reading, present, min(processes, total // _ALONE)), start=1):
-        found.append(result)
-        if on_progress:
-            on_progress(count, total)
-    return found
-
-
-def _results(reading: Reading, present: tuple[Trial, ...], processes: int) -> Iterator[TrialResult | Missing]:
-    if processes <= 1:
-        yield from map(reading.read, present)
-        return
-    # fork: this process has no threads of its own here, and what it has imported is there at once
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_leave_signals)
-    try:
-        yield from pool.map(reading.read, present, chunksize=_CHUNK)
-    except BrokenProcessPool as error:
-        raise StorageError(
-            "a process that read trials was killed, for want of memory maybe: try --processes 1"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_signals() -> None:
-    """Ctrl-C is the first process's to hear."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
