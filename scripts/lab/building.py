@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import signal
 import socket
 import time
 from typing import TYPE_CHECKING
 
 from scripts.lab import machine
+from scripts.lab.interruption import Interruption
 from scripts.lab.plan import choose_subnet, make_plan
 from scripts.lab.state import USER
 from scripts.setup.engine import docker
 from scripts.setup.shell import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import FrameType
 
     from scripts.lab.objects import Found, Objects
     from scripts.lab.plan import Host, Plan, Request
@@ -39,13 +38,14 @@ def up(objects: Objects, state: State, request: Request, *, tree: Path) -> Plan 
     subnet = choose_subnet(request.subnet, machine.networks(objects.shell))
     plan = make_plan(request, subnet=subnet, cpus=machine.cpus())
     image = objects.build_image()
-    with _undone_on_failure(objects, state):
+    with _undone_on_failure(objects, state) as check:
         state.make_key(objects.shell)
         objects.create_network(plan.subnet)
         for host in plan.hosts:
+            check()
             _start(objects, state, host, image=image, request=request)
         for host in plan.hosts:
-            await_host(objects, host.name, host.address)
+            await_host(objects, host.name, host.address, check=check)
         keys = {host.address: _host_key(objects, host.name) for host in plan.hosts}
         state.write_inventory(plan, host_keys=keys, tree=tree)
     return plan
@@ -74,11 +74,12 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def await_host(objects: Objects, host: str, address: str) -> None:
-    """Wait until systemd has started all and ssh answers, or SetupError with what failed."""
+def await_host(objects: Objects, host: str, address: str, *, check: Callable[[], None] = lambda: None) -> None:
+    """Wait until systemd has started all and ssh answers, or SetupError with what failed; `check` may end it."""
     deadline = time.monotonic() + START_SECONDS
     said = ""
     while time.monotonic() < deadline:
+        check()
         said = objects.run(host, "systemctl", "is-system-running").output.strip()
         if said in {"running", "degraded"} and _answers(address):
             break
@@ -162,20 +163,12 @@ def _host_key(objects: Objects, host: str) -> str:
 
 
 @contextlib.contextmanager
-def _undone_on_failure(objects: Objects, state: State) -> Iterator[None]:
-    """Take all back where the block does not end well, Ctrl-C and SIGTERM included."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    except BaseException:
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        objects.shell.say("taking back what was started …")
-        down(objects, state)
-        signal.signal(signal.SIGINT, previous)
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _undone_on_failure(objects: Objects, state: State) -> Iterator[Callable[[], None]]:
+    """Take all back where the block does not end well. It is given what raises after Ctrl-C or SIGTERM."""
+    with Interruption() as interruption:
+        try:
+            yield interruption.check
+        except BaseException:
+            objects.shell.say("taking back what was started …")
+            down(objects, state)
+            raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.setup.base_image import IMAGE
 from scripts.setup.engine import docker
 from scripts.setup.shell import SetupError
 
@@ -88,7 +89,7 @@ class Objects:
 
     def build_image(self) -> str:
         """Name of the hosts' image, built where it is missing: its tag is the digest of what it is made from."""
-        base = self.call("image", "inspect", "--format", "{{.Id}}", "debian:bookworm", what="docker image inspect")
+        base = self.call("image", "inspect", "--format", "{{.Id}}", IMAGE, what="docker image inspect")
         digest = hashlib.sha256(base.output.encode())
         for path in sorted(CONTEXT.iterdir()):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.lab.plan import DISPATCHER
+from scripts.setup.base_image import IMAGE
 from scripts.setup.shell import SetupError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _HOSTS = """\
 all:
   vars:
     ansible_user: {user}
+    ansible_become: true
     ansible_ssh_private_key_file: "{{{{ inventory_dir }}}}/../key"
     ansible_ssh_common_args: >-
       -o 'UserKnownHostsFile="{{{{ inventory_dir }}}}/../known_hosts"' -o StrictHostKeyChecking=yes
@@ -38,9 +40,11 @@ workers:
 """
 
 _GROUP_VARS = """\
-# Written by `make lab`. What a campaign runs: the project's own tree, which needs nothing but Debian's mirror.
+# Written by `make lab`. What a campaign runs: the project's own tree, which needs nothing but Debian's mirror, and the
+# image that it starts from, taken from this machine's engine: no registry has to be in reach.
 ---
 magma_tree_path: {tree}
+registry_base_images: [{image}]
 """
 
 
@@ -95,7 +99,9 @@ class State:
         variables = self.inventory / "group_vars"
         variables.mkdir(parents=True, exist_ok=True)
         (self.inventory / "hosts.yml").write_text(inventory(plan), encoding="utf-8")
-        (variables / "all.yml").write_text(_GROUP_VARS.format(tree=json.dumps(str(tree))), encoding="utf-8")
+        (variables / "all.yml").write_text(
+            _GROUP_VARS.format(tree=json.dumps(str(tree)), image=json.dumps(IMAGE)), encoding="utf-8"
+        )
 
     def remove(self) -> None:
         """Remove what was written; what somebody else put there stays."""
