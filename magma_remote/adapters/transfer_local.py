@@ -72,8 +72,8 @@ def read_marks(workdirs: Path) -> dict[str, bytes]:
     try:
         for path in sorted((workdirs / MARKS).glob(MARK)):
             with suppress(FileNotFoundError):  # confirmed meanwhile
-                data = _read(path)
-                if len(data) <= LARGEST_MARK:
+                data = _read(path) if path.is_file() and not path.is_symlink() else b""
+                if 0 < len(data) <= LARGEST_MARK:
                     found[path.name] = data
     except OSError as error:
         raise TransferError(f"{error.filename} cannot be read: {error.strerror}") from error

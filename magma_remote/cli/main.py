@@ -17,10 +17,12 @@ from magma_remote.errors import ConfigError, MagmaRemoteError
 # name → module; the module's attribute is the name with "-" as "_"
 COMMANDS = {
     "cancel": "magma_remote.cli.cancel",
+    "collect": "magma_remote.cli.collect",
     "cpus": "magma_remote.cli.cpus",
     "dispatch": "magma_remote.cli.dispatch",
     "drain": "magma_remote.cli.drain",
     "graveyard": "magma_remote.cli.graveyard",
+    "images": "magma_remote.cli.images",
     "import-captainrc": "magma_remote.cli.campaign",
     "jobs": "magma_remote.cli.campaign",
     "logs": "magma_remote.cli.logs",
@@ -52,7 +54,8 @@ class _Lazy(click.Group):
 def cli() -> None:
     """Run Magma fuzzing campaigns.
 
-    Exit codes: 0 all went well, 1 something failed, 2 bad usage or configuration.
+    Exit codes: 0 all went well, 1 something failed, 2 bad usage or configuration; `dispatch` has one more, 75: what it
+    needs is away now, and the same command may do a moment later.
     """
 
 

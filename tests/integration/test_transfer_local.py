@@ -36,6 +36,10 @@ class Far:
     def fetch(self, place: Place, destination: Path) -> None:  # noqa: ARG002 - as the port says
         self.asked.append(place)
 
+    def marks(self, place: Place) -> dict[str, bytes]:
+        self.asked.append(place)
+        return {}
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunEntry:

@@ -1,0 +1,245 @@
+"""`magma-remote collect`, as a user calls it: over real ssh, beside a real dispatcher, on what workers left."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shutil
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from magma_remote.adapters import claims
+from magma_remote.model.entries import CampaignState, JobState
+from magma_remote.model.layout import Workdir
+from magma_remote.model.outcome import Reason
+from tests.conftest import missing
+from tests.dispatched import call, refused
+from tests.leftovers import CONFIG, Host, Worker
+from tests.queues import until
+from tests.quickruns import COMMAND, make_tree
+from tests.result_folder import contents
+from tests.ssh_server import LOOPBACK, SshServer, free_port, ssh_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.queues import Beanstalkd
+
+_RRSYNC = "/usr/bin/rrsync"
+_SERVE = """#!/bin/sh
+# as a worker's: nothing but reading WORKDIRS with rsync, below rrsync's own root
+SSH_ORIGINAL_COMMAND=$(printf %s "$SSH_ORIGINAL_COMMAND" | sed 's|^chrt --idle 0 ||; s| {workdirs}/| /|')
+export SSH_ORIGINAL_COMMAND
+exec {rrsync} -ro '{workdirs}'
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.chdir(tmp_path)
+    host = Host(folder=tmp_path)
+    host.settings()
+    return host
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    worker = Worker(workdirs=tmp_path / "workdirs", token="aa")
+    worker.open()
+    return worker
+
+
+@contextmanager
+def far(worker: Worker, host: Host, *, only_rrsync: bool = False, **settings: str) -> Iterator[tuple[str, SshServer]]:
+    """The worker behind an sshd of its own, and how it is named; nothing tells that it is this machine."""
+    worker.open(token="another")
+    keys = host.folder / "ssh"
+    keys.mkdir()
+    extra = ""
+    if only_rrsync:
+        if not Path(_RRSYNC).exists():
+            missing("no rrsync (rsync)")
+        serve = keys / "serve"
+        serve.write_text(_SERVE.format(workdirs=worker.workdirs, rrsync=_RRSYNC))
+        serve.chmod(0o755)
+        extra = f'ForceCommand "{serve}"'
+    with ssh_server(keys, extra=extra) as server:
+        host.settings(SSH_KEY=str(server.key), SSH_KNOWN_HOSTS=str(server.known_hosts), **settings)
+        yield f"{getpass.getuser()}@{LOOPBACK}:{server.port}:{worker.workdirs}", server
+
+
+@pytest.mark.parametrize("how", ["rrsync", "rsync", "scp"])
+def test_what_nobody_told_of_comes_over_ssh(host: Host, worker: Worker, how: str) -> None:
+    jobs = host.begin(2)
+    sources = [worker.result(number, job) for number, job in enumerate(jobs)]
+    copy_type = "scp" if how == "scp" else "rsync"
+    with far(worker, host, only_rrsync=how == "rrsync", COPY_TYPE=copy_type) as (name, server):
+        found = host.collect(name)
+        assert server.log.read_text().count("Accepted publickey") == 3
+        before, known = contents(host.workdir / "ar"), host.known()
+        again = host.collect(name)
+    assert (found["total"], found["complete"], found["missing"]) == (2, 2, [])
+    assert found["fetched"] == [f"{CONFIG},{job}" for job in jobs]
+    assert host.states() == [JobState.DONE, JobState.DONE]
+    for job, source in zip(jobs, sources, strict=True):
+        entry = Workdir(host.workdir).entry(job)
+        assert contents(entry) == contents(source / entry.relative_to(host.workdir))
+    assert not (host.folder / "temp").exists()
+    assert again == found | {"fetched": []}
+    assert (before, known) == (contents(host.workdir / "ar"), host.known())
+
+
+def test_a_worker_that_the_ledger_knows_is_looked_at(host: Host, worker: Worker) -> None:
+    jobs = host.begin(3)
+    worker.result(0, jobs[0])
+    host.collect(f"nobody@{LOOPBACK}:{worker.workdirs}", code=1)
+    worker.result(1, jobs[1])
+    found = host.collect(code=1)
+    assert found["fetched"] == [f"{CONFIG},{jobs[1]}"]
+    (gap,) = found["missing"]
+    assert (gap["job"], gap["reason"]) == (f"{CONFIG},{jobs[2]}", "waiting")
+    assert found["groups"] == [{"fuzzer": "afl", "target": "libpng", "program": "readpng", "complete": 2, "total": 3}]
+    assert (found["state"], found["ended"], found["workdir"]) == ("open", False, str(host.workdir))
+
+
+def test_what_came_altered_is_named_and_changes_nothing(host: Host, worker: Worker) -> None:
+    jobs = host.begin(2)
+    (worker.result(0, jobs[0]) / "log" / "afl_libpng_build_10.0.0.1.log").write_text("altered")
+    worker.result(1, jobs[1])
+    with far(worker, host) as (name, _):
+        before = host.known()[1][0]
+        found = host.collect(name, code=1)
+        again = host.collect(name, code=1)
+    (gap,) = found["missing"]
+    assert (gap["job"], gap["reason"]) == (f"{CONFIG},{jobs[0]}", "corrupt")
+    assert "afl_libpng_build_10.0.0.1.log" in gap["message"]
+    assert found["fetched"] == [f"{CONFIG},{jobs[1]}"]
+    assert host.known()[1][0] == before
+    assert not Workdir(host.workdir).entry(jobs[0]).exists()
+    assert (again["fetched"], again["complete"], len(again["missing"])) == ([], 1, 1)
+
+
+def test_a_worker_that_is_not_there_stops_nobody(host: Host, worker: Worker) -> None:
+    jobs = host.begin(2)
+    worker.result(0, jobs[0])
+    port = free_port()
+    gone = f"magma@{LOOPBACK}:{port}:/srv/workdirs"
+    result = call("collect", "--worker", gone, "--worker", f"nobody@{LOOPBACK}:{worker.workdirs}", code=1)
+    assert "Connection refused" in result.stderr
+    assert "1 result left there, fetching 1 of 1 …" in result.stderr
+    assert f"Not reached: {LOOPBACK} port {port}." in result.stdout
+    assert "afl     libpng  readpng  1 of 2    partial" in result.stdout
+    assert "  afl/libpng/readpng #1: waiting: waits for a worker" in result.stdout
+    assert host.collect(gone, code=1)["unreachable"][0]["worker"] == f"{LOOPBACK} port {port}"
+
+
+def test_what_somebody_removed_from_workdir_is_named_or_comes_back(host: Host, worker: Worker) -> None:
+    jobs = host.begin(2)
+    sources = [worker.result(number, job) for number, job in enumerate(jobs)]
+    here = f"nobody@{LOOPBACK}:{worker.workdirs}"
+    host.collect(here)
+    worker.mark(0).unlink()
+    for job in jobs:
+        shutil.rmtree(Workdir(host.workdir).entry(job))
+    found = host.collect(here, code=1)
+    (gap,) = found["missing"]
+    assert (gap["job"], gap["reason"]) == (f"{CONFIG},{jobs[0]}", "gone")
+    assert f"{Workdir(host.workdir).entry(jobs[0])} is gone" in gap["message"]
+    assert found["fetched"] == [f"{CONFIG},{jobs[1]}"]
+    entry = Workdir(host.workdir).entry(jobs[1])
+    assert contents(entry) == contents(sources[1] / entry.relative_to(host.workdir))
+
+
+def test_a_dead_job_takes_a_late_result_and_the_campaign_stays_ended(host: Host, worker: Worker) -> None:
+    jobs = host.begin(3, state=CampaignState.ENDED, ended_at=9.0)
+    for number in range(2):
+        host.change(number, state=JobState.DEAD, reason=Reason.LOST, message="its worker is gone")
+        worker.result(number, jobs[number])
+    host.change(2, state=JobState.DEAD, reason=Reason.DROPPED, message="dropped by a person")
+    worker.result(2, jobs[2])
+    found = host.collect(f"nobody@{LOOPBACK}:{worker.workdirs}", code=1)
+    assert len(found["fetched"]) == 2
+    assert [gap["reason"] for gap in found["missing"]] == ["dropped"]
+    assert (found["state"], found["ended"]) == ("ended", True)
+    assert host.states() == [JobState.DONE, JobState.DONE, JobState.DEAD]
+
+
+def test_marks_are_not_believed(host: Host, worker: Worker) -> None:
+    jobs = host.begin(4)
+    Worker(workdirs=worker.workdirs, token="aa", config_id="f00").result(0, jobs[0])
+    worker.result(1, jobs[2])
+    worker.result(3, jobs[3])
+    worker.mark(3).rename(worker.mark(9))
+    worker.mark(4).write_text("[" * 100_000)
+    worker.mark(5).write_text(json.dumps({"version": 1, "job": {}, "feedback": None}))
+    worker.mark(6).symlink_to(worker.mark(4))
+    result = call("collect", "--worker", f"nobody@{LOOPBACK}:{worker.workdirs}", code=1)
+    assert "0-aa.json is left where it is: it is of another campaign, f00" in result.stderr
+    assert "1-aa.json is left where it is: this campaign's job 1 is another one" in result.stderr
+    assert result.stderr.count("is left where it is") == 5, result.stderr
+    assert host.states() == [JobState.WAITING] * 4
+
+
+@pytest.mark.parametrize(
+    ("worker", "said"),
+    [
+        pytest.param("h:/w", "USER@HOST[:PORT]:WORKDIRS", id="no user"),
+        pytest.param("u@h:w", "absolute path", id="relative"),
+        pytest.param("u@h:0:/w", "from 1 to 65535", id="port"),
+        pytest.param("u@h:/w/../x", "without ..", id="climbs"),
+        pytest.param("u@-h:/w", "no host name", id="option"),
+    ],
+)
+def test_a_worker_that_cannot_be(host: Host, worker: str, said: str) -> None:
+    host.begin(1)
+    assert said in refused("collect", "--worker", worker)
+
+
+def test_no_campaign(host: Host) -> None:
+    assert "no campaign yet" in refused("collect")
+    (host.folder / "dispatcher.hjson").unlink()
+    assert "no settings" in refused("collect")
+
+
+def test_a_dispatcher_without_a_queue_is_said(host: Host, worker: Worker) -> None:
+    jobs = host.begin(1)
+    worker.result(0, jobs[0])
+    with claims.workdir_lock(host.workdir):
+        error = call("collect", "--worker", f"nobody@{LOOPBACK}:{worker.workdirs}", code=1).exception
+    assert "handed to the dispatcher that runs here, through its queue" in str(error)
+
+
+def test_a_dispatcher_that_runs_does_the_fetching(host: Host, beanstalkd: Beanstalkd) -> None:
+    make_tree(host.folder / "magma")
+    campaign = {"MAGMA": "magma", "REPEAT": 2, "FUZZERS": ["steady"], "TARGETS": ["toy"], "TIMEOUT": "2s"}
+    campaign |= {"PROGRAMS": {"steady,toy": ["letters"]}}
+    (host.folder / "campaign.hjson").write_text(json.dumps(campaign))
+    host.settings(QUEUE=beanstalkd.address)
+    with (host.folder / "output").open("wb") as output:
+        words = ["env", "--default-signal=INT", COMMAND, "dispatch", "campaign.hjson"]
+        dispatcher = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        until(lambda: (host.workdir / "ledger.sqlite").exists() and host.states() == [JobState.QUEUED] * 2)
+        found, jobs, _ = host.known()
+        assert found
+        worker = Worker(workdirs=host.folder / "workdirs", token="aa", config_id=found.config_id)
+        worker.open()
+        worker.result(0, jobs[0].job)
+        here = f"nobody@{LOOPBACK}:{worker.workdirs}"
+        first = host.collect(here, code=1)
+        second = host.collect(here, code=1)
+        worker.result(1, jobs[1].job)
+        last = host.collect(here)
+        dispatcher.wait(20)
+    finally:
+        dispatcher.send_signal(signal.SIGKILL)
+        dispatcher.wait()
+    assert first["fetched"] == [f"{found.config_id},{jobs[0].job}"]
+    assert [gap["reason"] for gap in first["missing"]] == ["queued"]
+    assert (second["fetched"], second["complete"]) == ([], 1)
+    assert (last["complete"], dispatcher.returncode) == (2, 0)

@@ -1,0 +1,118 @@
+"""Results on workers that nobody told the dispatcher of, and a ledger that has lost sight of them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState
+from magma_remote.model.jobs import Job
+from magma_remote.model.messages import Place
+from magma_remote.ports import Assignment, Kept, RunEnded
+from magma_remote.runtime.folders import Folders
+from magma_remote.runtime.manifest import write_manifest
+from tests.dispatched import call
+from tests.result_folder import _fill
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = "c0ffee"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """WORKDIRS of a worker whose service does not run."""
+
+    workdirs: Path
+    token: str
+    config_id: str = CONFIG
+
+    @property
+    def place(self) -> Place:
+        return Place(folder="", workdirs=str(self.workdirs), token=self.token, host="192.0.2.9", port=22, user="old")
+
+    @property
+    def folders(self) -> Folders:
+        return Folders(self.workdirs, self.place)
+
+    def open(self, *, token: str = "") -> None:
+        """Make WORKDIRS; another token in it than results tell looks like another machine's."""
+        self.folders.open()
+        (self.workdirs / "worker.json").write_text(json.dumps({"version": 1, "worker": token or self.token}))
+
+    def result(self, number: int, job: Job, *, run: str = "") -> Path:
+        """Leave a complete result with its mark; the folder."""
+        run = run or f"{number}-{self.token}"
+        workdir = self.folders.workdir(self.config_id, run)
+        _fill(workdir, job, 1 << 10, run)
+        ended = RunEnded(
+            run=run,
+            reason=None,
+            place=self.folders.place(self.config_id, run),
+            manifest=write_manifest(workdir.root),
+            started_at=1.0,
+            reached=("AAH001",),
+        )
+        assignment = Assignment(config_id=self.config_id, run=run, number=number, attempt=1, job=job, cpus=(0,))
+        self.folders.mark(Kept(assignment=assignment, ended=ended))
+        return workdir.root
+
+    def mark(self, number: int) -> Path:
+        return self.workdirs / "runs" / f"{number}-{self.token}.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A dispatcher's folder: its settings, WORKDIR and ledger."""
+
+    folder: Path
+
+    @property
+    def workdir(self) -> Path:
+        return self.folder / "workdir"
+
+    def settings(self, **more: Any) -> None:
+        values = {"TEMP_RESULTS": "temp", "WORKDIR": "workdir", "COPY_TYPE": "rsync", "QUEUE": "/nowhere/queue.sock"}
+        (self.folder / "dispatcher.hjson").write_text(json.dumps(values | more))
+
+    def begin(self, jobs: int, **campaign: Any) -> list[Job]:
+        """A campaign whose jobs all ran on worker `aa`, which was lost with them."""
+        self.workdir.mkdir()
+        every = [Job(repeat=number, fuzzer="afl", target="libpng", program="readpng") for number in range(jobs)]
+        entry = CampaignEntry(
+            config_id=CONFIG, source="c.hjson", text="{}", tree="00", since=0.0, timeout=5.0, max_attempts=3
+        )
+        with closing(SqliteLedger(self.workdir / "ledger.sqlite")) as ledger, ledger.transaction():
+            ledger.save_campaign(replace(entry, **campaign))
+            ledger.add_jobs(JobEntry(number=n, job=job, attempts=1) for n, job in enumerate(every))
+            for number in range(jobs):
+                run = RunEntry(
+                    run=f"{number}-aa", number=number, attempt=1, worker="aa", state=RunState.LOST, manifest=""
+                )
+                ledger.save_run(run)
+        return every
+
+    def change(self, number: int, **values: Any) -> None:
+        with closing(SqliteLedger(self.workdir / "ledger.sqlite")) as ledger:
+            entry = ledger.job(number)
+            assert entry
+            ledger.save_job(replace(entry, **values))
+
+    def known(self) -> tuple[CampaignEntry | None, list[JobEntry], tuple[RunEntry, ...]]:
+        """All that the ledger says."""
+        with closing(SqliteLedger.open_existing(self.workdir / "ledger.sqlite")) as ledger:
+            return ledger.campaign(), list(ledger.jobs()), ledger.runs()
+
+    def states(self) -> list[JobState]:
+        return [entry.state for entry in self.known()[1]]
+
+    def collect(self, *workers: str, code: int = 0) -> dict[str, Any]:
+        """`collect --json` with these workers."""
+        words = [word for worker in workers for word in ("--worker", worker)]
+        settings = str(self.folder / "dispatcher.hjson")
+        found: dict[str, Any] = json.loads(call("collect", "--json", "--settings", settings, *words, code=code).stdout)
+        return found
