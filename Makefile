@@ -3,13 +3,16 @@ PYTHON ?= python3
 WORKDIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab lab-down check test bench
+.PHONY: help setup controller demo lab lab-down check test bench
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 setup:  ## .venv from the pins; Docker Engine, base image and core_pattern where they are missing
 	@$(PYTHON) -m scripts.setup
+
+controller:  ## .venv with Ansible and its collection alone: for a machine that only sets up others
+	@$(PYTHON) -m scripts.setup --controller
 
 demo: setup  ## a real campaign on this machine and its table (WORKDIR=DIR to choose where)
 	@.venv/bin/magma-remote quickrun examples/demo.hjson --workdir "$(WORKDIR)"

@@ -1,4 +1,4 @@
-"""`python3 -m scripts.setup [--stop-engine]`, from the root of the checkout.
+"""`python3 -m scripts.setup [--controller | --stop-engine]`, from the root of the checkout.
 
 This file alone must run on any Python 3.7+: it looks for one that is new enough, and says so where none is.
 """

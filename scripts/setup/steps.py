@@ -14,11 +14,18 @@ ROOT = Path(__file__).resolve().parents[2]
 Step = Callable[[Shell], str]
 
 
-def steps() -> tuple[tuple[str, Step], ...]:
-    """Name and action of each step; an action returns one line that says what is there now."""
+def controller() -> tuple[tuple[str, Step], ...]:
+    """Name and action of the steps that a machine needs that only calls ansible-playbook."""
     return (
         ("python", lambda shell: python_env.ensure(shell, ROOT)),
         ("galaxy", lambda shell: galaxy.ensure(shell, ROOT)),
+    )
+
+
+def steps() -> tuple[tuple[str, Step], ...]:
+    """All of them; an action returns one line that says what is there now."""
+    return (
+        *controller(),
         ("engine", lambda shell: engine.ensure(shell, ROOT / ".cache")),
         ("image", lambda shell: base_image.ensure(shell, base_image.cache_folder())),
         ("kernel", kernel.ensure),
@@ -42,6 +49,8 @@ def main(arguments: list[str]) -> int:
     """Exit code: 0 all is there, 1 something is missing and could not be had, 2 bad usage."""
     parser = argparse.ArgumentParser(prog="python3 -m scripts.setup", description=__doc__)
     parser.add_argument("--stop-engine", action="store_true", help="stop the Docker Engine that setup started")
-    if parser.parse_args(arguments).stop_engine:
+    parser.add_argument("--controller", action="store_true", help="no more than a machine needs that calls Ansible")
+    chosen = parser.parse_args(arguments)
+    if chosen.stop_engine:
         return take(Shell(), [("engine", lambda shell: engine.stop(shell, ROOT / ".cache"))])
-    return take(Shell(), steps())
+    return take(Shell(), controller() if chosen.controller else steps())
