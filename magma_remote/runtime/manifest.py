@@ -115,6 +115,11 @@ def scan(folder: Path, *, hashed: bool) -> Iterator[Entry]:
     yield from (entry for entry in _scan(folder, "", hashed=hashed) if entry.path != NAME)
 
 
+def scan_below(folder: Path, name: str) -> Iterator[Entry]:
+    """What stands in a folder of a result, with its digests, by paths that begin with `name`."""
+    return _scan(folder, f"{name}/", hashed=True)
+
+
 def _scan(folder: Path, prefix: str, *, hashed: bool) -> Iterator[Entry]:
     with _opened(folder) as descriptor:
         for name in os.listdir(descriptor):  # noqa: PTH208 - the folder that was opened, whatever its name is now

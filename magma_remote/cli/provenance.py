@@ -1,0 +1,48 @@
+"""Writes down where results come from: what the commands do that make a WORKDIR."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from magma_remote.adapters.docker import DockerRunner
+from magma_remote.adapters.git import tree_origin
+from magma_remote.adapters.text_file import read_text
+from magma_remote.cli.reading import settings_in, settings_of
+from magma_remote.model.layout import Workdir
+from magma_remote.runtime.provenance import note_origin, write_provenance
+from magma_remote.runtime.sealing import QuickrunFacts, seal
+from magma_remote.runtime.tree_digest import tree_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from magma_remote.adapters.sqlite import SqliteLedger
+    from magma_remote.cli.loading import Loaded
+    from magma_remote.model.result import Result
+
+
+def note_tree(workdir: Path, magma: Path) -> None:
+    """For a dispatcher, as it starts: keep the tree's commit; the engines are its workers' own."""
+    note_origin(Workdir(workdir), tree_origin(magma))
+
+
+def tell_dispatched(workdir: Path, ledger: SqliteLedger) -> Path:
+    """Write manifest.json of a dispatched campaign as it is now; where it is. Whoever calls holds WORKDIR's lock."""
+    return write_provenance(Workdir(workdir), ledger, settings_of(ledger))
+
+
+def tell_quickrun(workdir: Workdir, loaded: Loaded, results: Sequence[Result], runner: DockerRunner) -> Path:
+    """Write manifest.json of a quickrun, and a manifest of each complete trial's files; where the first is."""
+    note_origin(workdir, tree_origin(loaded.root), str(runner.api.version().get("Version") or "") or None)
+    text = read_text(loaded.file)
+    facts = QuickrunFacts(
+        source=loaded.file.name,
+        text=text,
+        settings=settings_in(text),
+        timeout=loaded.campaign.timeout.seconds,
+        tree=tree_digest(loaded.campaign, loaded.root),
+        host=socket.gethostname(),
+    )
+    return seal(workdir, facts, results)

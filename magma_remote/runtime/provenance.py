@@ -1,0 +1,155 @@
+"""`WORKDIR/manifest.json`: where the results in a WORKDIR come from, one line for each trial.
+
+What is not known is null. `origin.json` keeps what was so when the campaign began, and cannot be told later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from typing import TYPE_CHECKING, Any
+
+from magma_remote import __version__
+from magma_remote.model.entries import JobState
+from magma_remote.runtime.asked import PROVENANCE
+from magma_remote.runtime.manifest import sync_folder
+from magma_remote.runtime.provenance_trial import read_object, trial_facts
+from magma_remote.runtime.state import write_json
+from magma_remote.runtime.storage import storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry
+    from magma_remote.model.layout import Workdir
+    from magma_remote.ports import Ledger
+
+VERSION = 1
+ORIGIN = "origin.json"
+_AGAIN = "make room, or see who owns it, and collect again"
+
+
+def note_origin(workdir: Workdir, magma: Mapping[str, Any], docker: str | None = None) -> None:
+    """Keep what is known of the Magma tree and the engine as the campaign begins; what was noted first stays."""
+    path = workdir.root / ORIGIN
+    if not path.exists():
+        write_json(path, {"version": VERSION, "magma": dict(magma), "versions": {**versions(), "docker": docker}})
+
+
+def versions() -> dict[str, str | None]:
+    """Of this program and its Python."""
+    return {"magma_remote": __version__, "python": platform.python_version()}
+
+
+def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, object]) -> Path:
+    """Write manifest.json of a dispatched campaign, finished or not; `settings` are its file's keys and values.
+
+    StorageError where it cannot be written. Called again, it tells of what is there by then.
+    """
+    with storage_errors(_AGAIN):
+        campaign = ledger.campaign()
+        origin = read_object(workdir.root / ORIGIN)
+        runs = {run.run: run for run in ledger.runs()}
+        workers = {entry.worker: entry.heartbeat for entry in ledger.workers()}
+        names = {worker: beat.name for worker, beat in workers.items()}
+        members = {
+            **head("magma-remote dispatch", origin),
+            "campaign": _campaign(campaign, settings),
+            "magma": {**dict.fromkeys(("commit", "dirty", "changes")), **_mapping(origin, "magma")},
+            "workers": [
+                {"worker": worker, "name": beat.name, "host": beat.host, "version": beat.version or None}
+                for worker, beat in workers.items()
+            ],
+        }
+        members["magma"]["tree"] = campaign.tree or None if campaign else None
+        pins = {f"{pin.image.fuzzer}/{pin.image.target}": pin.image.manifest for pin in ledger.pins()}
+        trials = (_trial(workdir, entry, runs.get(entry.run or ""), names) for entry in ledger.jobs())
+        return write(workdir, members, trials, pins)
+
+
+def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that tell of this program."""
+    noted = _mapping(origin, "versions")
+    return {
+        "version": VERSION,
+        "made_by": made_by,
+        "written_at": round(time.time(), 3),
+        "versions": {"magma_remote": None, "python": None, "docker": None, **noted},
+        "written_with": versions(),
+    }
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _campaign(campaign: CampaignEntry | None, settings: Mapping[str, object]) -> dict[str, Any]:
+    if campaign is None:
+        return {}
+    return {
+        "id": campaign.config_id,
+        "source": campaign.source,
+        "text": campaign.text,
+        "sha256": hashlib.sha256(campaign.text.encode()).hexdigest(),
+        "settings": dict(settings),
+        "timeout": campaign.timeout,
+        "since": campaign.since,
+        "ended_at": campaign.ended_at,
+        "state": campaign.state.value,
+    }
+
+
+def _trial(workdir: Workdir, entry: JobEntry, run: RunEntry | None, names: Mapping[str, str]) -> dict[str, Any]:
+    """Of a trial without a result only what the ledger says."""
+    done = entry.state is JobState.DONE
+    told = {
+        "state": entry.state.value,
+        "reason": None if done else (entry.reason.value if entry.reason else None),
+        "message": None if done else (entry.message or None),
+        "attempts": entry.attempts,
+        "run": run.run if run else None,
+        "worker": run.worker if run else None,
+        "worker_name": names.get(run.worker) if run else None,
+        "host": run.place.host if run and run.place else None,
+        "cpus": list(run.cpus) if run and run.cpus else None,
+        "started_at": run.started_at if run else None,
+        "ended_at": run.ended_at if run else None,
+    }
+    return trial_facts(workdir, entry.job, told, done=done)
+
+
+def write(
+    workdir: Workdir, members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]
+) -> Path:
+    """Replace manifest.json in one step: a trial a line, whatever their number, then the images that they ran on."""
+    path = workdir.root / PROVENANCE
+    partial = path.with_name(f".{path.name}.new")
+    images: dict[str, dict[str, Any]] = {
+        pair: {"manifest": manifest, "recipes": [], "ids": []} for pair, manifest in pins.items()
+    }
+    with partial.open("w") as file:
+        for key, value in members.items():
+            file.write(f"{'{' if key == 'version' else ''}{json.dumps(key)}: {json.dumps(value)},\n")
+        file.write('"trials": [')
+        for number, trial in enumerate(trials):
+            _note_image(images, trial)
+            file.write(f"{',' if number else ''}\n{json.dumps(trial)}")
+        file.write(f'\n],\n"images": {json.dumps(images)}}}\n')
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+    return path
+
+
+def _note_image(images: dict[str, dict[str, Any]], trial: Mapping[str, Any]) -> None:
+    pair = f"{trial['fuzzer']}/{trial['target']}"
+    found = images.setdefault(pair, {"manifest": None, "recipes": [], "ids": []})
+    for key, value in (("recipes", trial["recipe"]), ("ids", trial["image"])):
+        if value and value not in found[key]:
+            found[key].append(value)
