@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path  # noqa: TC003 - click's callbacks read the types
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from magma_remote.model.document import show
 from magma_remote.model.site import FORM, SSH_PORT, Site, parse_site
 from magma_remote.runtime.collecting import Collecting, is_settled
 from magma_remote.runtime.crew import ThreadCrew
+from magma_remote.runtime.entering import is_entered
 from magma_remote.runtime.handing import Handing
 from magma_remote.runtime.leftovers import Found, find, known_sites, worker_names
 from magma_remote.runtime.logs import open_log
@@ -178,8 +180,8 @@ def _bring(place: Beside, found: Found, transfer: LocalFirst, stopped: list[str]
     with open_log(workdir.logs / "dispatcher.jsonl"):
         try:
             collecting = Collecting(
-                workdir,
                 place.ledger,
+                is_there=partial(is_entered, workdir),
                 results=results,
                 crew=crew,
                 clock=SystemClock(),

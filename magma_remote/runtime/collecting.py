@@ -16,7 +16,6 @@ from magma_remote.errors import CorruptError, MagmaRemoteError, StorageError, Tr
 from magma_remote.model.entries import CampaignState, JobState, RunEntry, RunState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.book import Book
-from magma_remote.runtime.entering import is_entered
 from magma_remote.runtime.errands import Errands
 from magma_remote.runtime.leftovers import is_wanted, worker_names
 from magma_remote.runtime.logs import facts
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from magma_remote.model.entries import JobEntry
-    from magma_remote.model.layout import Workdir
+    from magma_remote.model.jobs import Job
     from magma_remote.model.messages import Feedback
     from magma_remote.ports import Clock, Crew, Ledger, Results
     from magma_remote.runtime.leftovers import Left
@@ -45,7 +44,9 @@ class Bag:
 
 
 class Collecting:
-    """`tell` is told of each fetch, in any thread; `until` says that no further one is to begin.
+    """`is_there` tells whether a run's result is in WORKDIR as its job's; `tell` is told of each fetch, in any thread.
+
+    `until` says that no further one is to begin.
 
     Afterwards `fetched` are the jobs whose results came, and `why` says of others what is in the way: a word for
     programs and a sentence.
@@ -53,9 +54,9 @@ class Collecting:
 
     def __init__(
         self,
-        workdir: Workdir,
         ledger: Ledger,
         *,
+        is_there: Callable[[RunEntry, Job], bool],
         results: Results,
         crew: Crew,
         clock: Clock,
@@ -64,7 +65,7 @@ class Collecting:
     ) -> None:
         self.fetched: list[JobEntry] = []
         self.why: dict[int, tuple[str, str]] = {}
-        self._workdir = workdir
+        self._is_there = is_there
         self._ledger = ledger
         self._campaign = campaign_of(ledger)
         self._book = Book(ledger, max_attempts=self._campaign.max_attempts)
@@ -123,7 +124,7 @@ class Collecting:
         if job.state is not JobState.DONE or job.run != run.run:
             return False
         with storage_errors("look at it"):
-            return not is_entered(self._workdir, run, job.job)
+            return not self._is_there(run, job.job)
 
     def _begin(self, wanted: Mapping[int, Sequence[Bag]]) -> None:
         counts = Counter(some[0].name for some in wanted.values())

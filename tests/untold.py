@@ -1,0 +1,74 @@
+"""A world with results that nobody told of, and how they are collected there."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.model.messages import Feedback
+from magma_remote.runtime.collecting import Collecting
+from magma_remote.runtime.leftovers import Left
+from tests.mortals import Fuse, MemoryResults, SlowCrew
+from tests.worlds import RUN_SECONDS, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from magma_remote.ports import Kept
+
+
+def untold(folder: Path) -> World:
+    """Three results that nobody told of: the queue was wiped before their feedback was read, the workers died."""
+    world = World(folder, 3)
+    world.start_dispatcher()
+    for name in ("a", "b", "c"):
+        world.start_worker(name)
+    world.run(lambda: len(world.all_starts()) == 3, at_most=100)
+    world.kill_dispatcher()
+    world.run(lambda: len(lefts(world)) == 3, at_most=RUN_SECONDS * 3)
+    for name in ("a", "b", "c"):
+        world.kill_worker(name)
+    world.server.wipe()
+    return world
+
+
+def lefts(world: World) -> list[Left]:
+    """What its workers have."""
+    return [
+        Left(name=worker, feedback=_feedback(worker, kept))
+        for worker, disk in world.disks.kept.items()
+        for kept in disk.values()
+        if kept
+    ]
+
+
+def _feedback(worker: str, kept: Kept) -> Feedback:
+    told, ended = kept.assignment, kept.ended
+    assert ended.place
+    return Feedback(
+        config_id=told.config_id,
+        number=told.number,
+        run=told.run,
+        attempt=told.attempt,
+        worker=worker,
+        place=ended.place,
+        manifest=ended.manifest,
+        started_at=ended.started_at,
+    )
+
+
+def collect(world: World, *, fuse: Fuse | None = None, tell: list[str] | None = None) -> Collecting:
+    """Collect once, or be killed by the fuse."""
+    burning = fuse or Fuse()
+    with closing(SqliteLedger(world.path)) as ledger:
+        collecting = Collecting(
+            ledger,
+            is_there=lambda run, _job: world.disks.merged.get(run.number) == run.run,
+            results=MemoryResults(world.disks, burning),
+            crew=SlowCrew(0),
+            clock=world.clock,
+            tell=(tell if tell is not None else []).append,
+        )
+        collecting.all(lefts(world))
+    return collecting
