@@ -32,7 +32,8 @@ _AGAIN = "make room, or see who owns it, and run the same command again: no tria
 class QuickrunFacts:
     """`text` is the campaign file, `tree` the digest of all that images are made from, `host` this machine's name.
 
-    `timeout` is in seconds; `settings` are the file's keys and values.
+    `timeout` is in seconds; `settings` are the file's keys and values. `magma` and `docker` are as `note_origin` takes
+    them.
     """
 
     source: str
@@ -41,6 +42,8 @@ class QuickrunFacts:
     timeout: float
     tree: str
     host: str
+    magma: Mapping[str, Any]
+    docker: str | None
 
 
 def seal(workdir: Workdir, facts: QuickrunFacts, results: Sequence[Result]) -> Path:
