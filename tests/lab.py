@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from scripts.lab.state import State, folder
 from scripts.setup.shell import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 DISPATCHER, WORKERS, STRANGER = "dispatcher1", ("worker1", "worker2"), "stranger"
@@ -156,6 +157,14 @@ def run(*argv: str, timeout: float = 60, stdin: int | TextIO = subprocess.DEVNUL
 def command(name: str, *words: str, timeout: float = 1500) -> str:
     """Call `scripts.lab` for the lab of this name; it must succeed. Returns what it said."""
     return run(sys.executable, "-m", "scripts.lab", "--name", name, *words, timeout=timeout).text
+
+
+def wait_for(condition: Callable[[], object], deadline: float) -> None:
+    """Wait for a condition that costs a command on a host each time it is asked for."""
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, f"the condition did not come true within {deadline} s"
+        time.sleep(0.5)
 
 
 @contextmanager

@@ -75,17 +75,18 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def await_host(objects: Objects, host: str, address: str, *, check: Callable[[], None] = lambda: None) -> None:
-    """Wait until systemd has started all and ssh answers, or SetupError with what failed; `check` may end it."""
+    """Wait until systemd has started all and ssh answers, or SetupError with what failed; `check` may end it.
+
+    A unit that failed is no reason to wait: where a host is started anew, that is for its owner to look at.
+    """
     deadline = time.monotonic() + START_SECONDS
     said = ""
     while time.monotonic() < deadline:
         check()
         said = objects.run(host, "systemctl", "is-system-running").output.strip()
         if said in {"running", "degraded"} and _answers(address):
-            break
+            return
         time.sleep(0.2)
-    if said == "running" and _answers(address):
-        return
     units = objects.run(host, "systemctl", "--failed", "--no-legend", "--plain")
     log = docker(objects.shell, "logs", "--tail", "15", objects.of(host))
     raise SetupError(

@@ -1,0 +1,307 @@
+"""The life of a cluster on the lab, in this order: deploy, a campaign with everything that happens to it, teardown.
+
+The tests share one lab and build on each other, because a deploy and its images take minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.hosts import AFTERMATH, Look, connects, listening, look, starts
+from tests.keys import Thief
+from tests.lab import DISPATCHER, STRANGER, WORKERS, Lab, wait_for
+from tests.magma_reader import read_workdir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(1500)  # a deploy downloads packages, and the first campaign builds its image
+
+FIRST, SECOND = WORKERS
+HOSTS = (DISPATCHER, *WORKERS)
+SERVICES = {
+    DISPATCHER: ("magma-queue", "magma-registry", "magma-dispatcher"),
+    FIRST: ("magma-link", "magma-worker"),
+    SECOND: ("magma-link", "magma-worker"),
+}
+TRIALS, TRIAL_SECONDS = 6, 10
+TRIAL = "aflplusplus/libpng/libpng_read_fuzzer"
+CAMPAIGN = f"""
+  // Hjson as people write it: no outer braces, no commas
+  REPEAT: {TRIALS}
+  FUZZERS: [aflplusplus]
+  TARGETS: ["libpng",]
+  TIMEOUT: {TRIAL_SECONDS}s
+"""
+WORKDIRS = "/var/lib/magma-remote/worker/workdirs"
+CAMPAIGNS = "/var/lib/magma-remote/campaigns"
+LONG = 300.0  # seconds for what takes one minute where the machine is not busy
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    """What `status --json` says on the dispatcher, empty where there is no campaign."""
+    done = lab.run(DISPATCHER, "magma-remote", "status", "--json")
+    answer: dict[str, Any] = json.loads(done.output) if done.code == 0 else {}
+    return answer if answer.get("campaign") else {}
+
+
+def runs_on(lab: Lab, worker: str) -> bool:
+    """Whether a worker has a trial that fuzzes."""
+    return any(run["name"] == worker and run["phase"] == "fuzzing" for run in status(lab).get("running", ()))
+
+
+def count(lab: Lab, state: str) -> int:
+    """How many jobs are in a state."""
+    return int(status(lab).get("counts", {}).get(state, 0))
+
+
+@pytest.fixture(scope="module")
+def untouched(lab: Lab) -> dict[str, Look]:
+    """The hosts before the first deploy."""
+    return {host: look(lab, host, by_content=True, without=AFTERMATH) for host in HOSTS}
+
+
+@pytest.fixture(scope="module")
+def deployed(lab: Lab, untouched: dict[str, Look]) -> Lab:
+    """The lab with the dispatcher and the first worker deployed."""
+    assert untouched
+    lab.play("deploy.yml", "--limit", f"{DISPATCHER},{FIRST}").assert_ok()
+    return lab
+
+
+class Campaign:
+    """A campaign that `campaign.yml -e wait=true` follows in the background."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.log = folder / "campaign.txt"
+        self.file = folder / "first.hjson"
+        self.file.write_text(CAMPAIGN)
+        words = ("-e", f"@{self.file}", "-e", "wait=true", "-e", "dispatcher_ttr=20")
+        self.process = lab.start_play("campaign.yml", *words, log=self.log)
+
+    @property
+    def output(self) -> str:
+        """What it said so far."""
+        return self.log.read_text(errors="replace")
+
+    def end(self) -> int:
+        """Wait for its end, and return its exit code."""
+        return self.process.wait(600)
+
+
+@pytest.fixture(scope="module")
+def campaign(deployed: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """A campaign of which the first worker has begun a trial."""
+    found = Campaign(deployed, tmp_path_factory.mktemp("campaign"))
+    try:
+        wait_for(lambda: runs_on(deployed, FIRST) or found.process.poll() is not None, 900)
+        assert found.process.poll() is None, found.output
+        yield found
+    finally:
+        if found.process.poll() is None:
+            found.process.kill()
+            found.process.wait()
+
+
+def test_check_changes_nothing_on_fresh_hosts(lab: Lab, untouched: dict[str, Look]) -> None:
+    assert untouched
+    before = {host: look(lab, host) for host in HOSTS}
+    played = lab.play("deploy.yml", "--check", "--diff").assert_ok()
+    assert set(played.changed) == set(HOSTS), "it says what it would change"
+    assert {host: look(lab, host).differences(before[host]) for host in HOSTS} == {host: {} for host in HOSTS}
+
+
+def test_deploy_starts_the_services(deployed: Lab) -> None:
+    for host in (DISPATCHER, FIRST):
+        wanted = [name for name in SERVICES[host] if name != "magma-dispatcher"]  # it has no campaign yet
+        assert deployed.run(host, "systemctl", "is-active", *wanted).text.split() == ["active"] * len(wanted)
+        assert deployed.run(host, "systemctl", "is-system-running").output.strip() == "running"
+
+
+def test_a_second_deploy_changes_nothing(deployed: Lab) -> None:
+    before = {host: starts(deployed, host, SERVICES[host]) for host in (DISPATCHER, FIRST)}
+    played = deployed.play("deploy.yml", "--limit", f"{DISPATCHER},{FIRST}").assert_ok()
+    assert played.changed == {}, played.output
+    assert {host: starts(deployed, host, SERVICES[host]) for host in before} == before
+
+
+def test_check_changes_nothing_on_deployed_hosts(deployed: Lab) -> None:
+    before = {host: look(deployed, host) for host in (DISPATCHER, FIRST)}
+    played = deployed.play("deploy.yml", "--check", "--diff", "--limit", f"{DISPATCHER},{FIRST}").assert_ok()
+    assert played.changed == {}, played.output
+    assert {host: look(deployed, host).differences(before[host]) for host in before} == {host: {} for host in before}
+
+
+def test_a_stranger_reaches_nothing_but_ssh(deployed: Lab) -> None:
+    ports = {host: listening(deployed, host) | {22, 2375, 5000, 11300} for host in (DISPATCHER, FIRST)}
+    assert 5000 in listening(deployed, DISPATCHER), "the registry listens where only the host itself reaches it"
+    places = {(deployed.address(host), port) for host in ports for port in ports[host]}
+    assert connects(deployed, STRANGER, places) == {(deployed.address(host), 22) for host in ports}
+
+
+@pytest.fixture
+def link(deployed: Lab) -> Thief:
+    """A worker's key, with which its tunnel is made."""
+    key = "/etc/magma-remote/ssh/link_key"
+    return Thief(lab=deployed, host=FIRST, key=key, user="magma-link", target=DISPATCHER)
+
+
+@pytest.fixture
+def fetch(deployed: Lab) -> Thief:
+    """The dispatcher's key, with which it fetches results."""
+    key = "/etc/magma-remote/ssh/fetch_key"
+    return Thief(lab=deployed, host=DISPATCHER, key=key, user="magma-remote", target=FIRST)
+
+
+def test_the_links_key_reaches_queue_and_registry(link: Thief) -> None:
+    assert "200 OK" in link.typed("GET /v2/ HTTP/1.0\\r\\n\\r\\n", "-W", "127.0.0.1:5000").output
+    assert "answer: b'OK" in link.through_socket("/queue/queue.sock", "stats\\r\\n").output
+
+
+@pytest.mark.parametrize("which", ["link", "fetch"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("id",), id="command"),
+        pytest.param(("sh", "-c", "id"), id="shell"),
+        pytest.param(("-tt", "id"), id="terminal"),
+        pytest.param(("-s", "sftp"), id="sftp"),
+        pytest.param(("-s", "id"), id="subsystem"),
+    ],
+)
+def test_a_key_runs_nothing(which: str, words: tuple[str, ...], request: pytest.FixtureRequest) -> None:
+    thief: Thief = request.getfixturevalue(which)
+    options = tuple(word for word in words if word.startswith("-") and word != "-c")
+    done = thief.ssh(*(word for word in words if word not in options), options=options)
+    assert done.code != 0
+    assert "uid=" not in done.output
+
+
+@pytest.mark.parametrize("which", ["link", "fetch"])
+def test_a_key_gets_no_login(which: str, request: pytest.FixtureRequest) -> None:
+    thief: Thief = request.getfixturevalue(which)
+    done = thief.typed("id\\nexit\\n", "-tt")
+    assert done.code != 0
+    assert "uid=" not in done.output
+
+
+@pytest.mark.parametrize("which", ["link", "fetch"])
+@pytest.mark.parametrize("port", [22, 11300, 2375])
+def test_a_key_forwards_to_no_other_port(which: str, port: int, request: pytest.FixtureRequest) -> None:
+    thief: Thief = request.getfixturevalue(which)
+    for address in ("127.0.0.1", "localhost", thief.lab.address(SECOND)):
+        done = thief.typed("", "-W", f"{address}:{port}")
+        assert done.code != 0
+        assert "SSH-" not in done.output
+        assert "prohibited" in done.output, "it is refused, and not only closed over there"
+
+
+@pytest.mark.parametrize("which", ["link", "fetch"])
+@pytest.mark.parametrize("path", ["/run/dbus/system_bus_socket", "/var/run/docker.sock"])
+def test_a_key_forwards_to_no_other_socket(which: str, path: str, request: pytest.FixtureRequest) -> None:
+    thief: Thief = request.getfixturevalue(which)
+    sent = "\\0AUTH\\r\\n" if "dbus" in path else "GET /version HTTP/1.0\\r\\n\\r\\n"
+    output = thief.through_socket(path, sent).output
+    assert "answer: b''" in output or "error:" in output
+
+
+@pytest.mark.parametrize("which", ["link", "fetch"])
+@pytest.mark.parametrize("end", ["127.0.0.1:7777", "/tmp/end"])
+def test_a_key_opens_nothing_over_there(which: str, end: str, request: pytest.FixtureRequest) -> None:
+    thief: Thief = request.getfixturevalue(which)
+    done = thief.ssh(options=("-N", "-o", "ExitOnForwardFailure=yes", "-R", f"{end}:127.0.0.1:22"))
+    assert done.code != 0
+    assert "forwarding failed" in done.output
+
+
+def test_the_fetch_key_reads_results_and_nothing_else(fetch: Thief) -> None:
+    lab = fetch.lab
+    link = f"{WORKDIRS}/link"
+    assert lab.run(FIRST, "ln", "-sfn", "/etc/passwd", link).code == 0
+    try:
+        assert "link" in fetch.rsync("--list-only", "HOST:./").text
+        for words in (
+            ("HOST:/etc/passwd",),
+            ("HOST:../../../../../etc/passwd",),
+            ("-L", f"HOST:{link}"),
+            ("-L", "HOST:link"),
+        ):
+            assert fetch.rsync(*words, "/tmp/stolen").code != 0, words
+            assert lab.run(DISPATCHER, "ls", "/tmp/stolen").code != 0, words
+    finally:
+        lab.run(FIRST, "rm", "-f", link)
+
+
+def test_the_fetch_key_writes_nothing(fetch: Thief) -> None:
+    before = fetch.lab.run(FIRST, "ls", "-A", WORKDIRS).text
+    for place in ("HOST:./", f"HOST:{WORKDIRS}/", "HOST:/tmp/"):
+        assert fetch.rsync("/etc/hostname", place).code != 0
+        assert fetch.rsync("--remove-source-files", place, "/tmp/taken/").code != 0
+    assert fetch.lab.run(FIRST, "ls", "-A", WORKDIRS).text == before
+
+
+def test_a_worker_that_is_added_takes_jobs(campaign: Campaign, deployed: Lab) -> None:
+    wait_for(lambda: count(deployed, "merged") > 0, LONG)
+    assert (
+        deployed.run(FIRST, "systemctl", "stop", "magma-worker").code == 0
+    )  # so that jobs are left, however long a deploy takes
+    played = deployed.play("deploy.yml", "--limit", SECOND).assert_ok()
+    assert set(played.changed) <= {SECOND, DISPATCHER}
+    wait_for(lambda: runs_on(deployed, SECOND) or campaign.process.poll() is not None, LONG)
+    assert campaign.process.poll() is None, campaign.output
+
+
+def test_a_worker_that_loses_its_power_loses_nothing(campaign: Campaign, deployed: Lab) -> None:
+    wait_for(lambda: runs_on(deployed, SECOND), LONG)
+    deployed.fault("power-off", SECOND)
+    assert deployed.run(FIRST, "systemctl", "start", "magma-worker").code == 0
+    assert campaign.end() == 0, campaign.output
+    assert f"{TRIALS} of {TRIALS}" in campaign.output
+
+
+def test_a_worker_comes_back_by_itself(campaign: Campaign, deployed: Lab) -> None:
+    assert campaign.process.poll() == 0
+    deployed.fault("power-on", SECOND)
+    wait_for(lambda: deployed.run(SECOND, "systemctl", "is-active", *SERVICES[SECOND]).code == 0, LONG)
+    assert not deployed.run(SECOND, "ls", WORKDIRS).text.split()
+
+
+def test_collect_brings_all_of_it(campaign: Campaign, deployed: Lab, tmp_path: Path) -> None:
+    assert campaign.process.poll() == 0
+    deployed.play("collect.yml", "-e", f"collect_dest={tmp_path}").assert_ok()
+    again = deployed.play("collect.yml", "-e", f"collect_dest={tmp_path}").assert_ok()
+    assert again.changed == {}, again.output
+    (workdir,) = {path.parent for path in tmp_path.rglob("ar")}
+    found = read_workdir(workdir)
+    assert sorted(found) == [f"{TRIAL}/{number}" for number in range(TRIALS)]
+    assert all(trial["reached"] for trial in found.values())
+    for number in range(TRIALS):
+        with tarfile.open(workdir / "ar" / TRIAL / str(number) / "ball.tar") as ball:
+            names = ball.getnames()
+        assert {"./monitor", "./findings"} <= set(names)
+    records = [json.loads(path.read_text()) for path in (workdir / "trials").glob("*.json")]
+    assert len(records) == TRIALS
+    for record in records:
+        assert record["reason"] is None
+        assert record["terminated_at"] - record["launched_at"] == pytest.approx(TRIAL_SECONDS, abs=2)
+
+
+def test_the_second_worker_builds_no_image(campaign: Campaign, deployed: Lab) -> None:
+    assert campaign.process.poll() == 0
+    for worker in WORKERS:
+        digests = deployed.run(worker, "docker", "image", "ls", "--digests", "--format", "{{.Digest}}").text.split()
+        assert digests
+        assert "<none>" not in digests, "each image was pulled by its digest"
+
+
+def test_teardown_leaves_the_results_and_then_nothing(deployed: Lab, untouched: dict[str, Look]) -> None:
+    deployed.play("playbooks/teardown.yml").assert_ok()
+    assert "ball.tar" in deployed.shell(DISPATCHER, f"find {CAMPAIGNS} -name ball.tar").text
+    deployed.play("playbooks/teardown.yml", "-e", "remove_results=true").assert_ok()
+    after = {host: look(deployed, host, by_content=True, without=AFTERMATH) for host in HOSTS}
+    assert {host: after[host].differences(untouched[host]) for host in HOSTS} == {host: {} for host in HOSTS}
