@@ -7,7 +7,7 @@ import json
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -243,3 +243,34 @@ def test_a_dispatcher_that_runs_does_the_fetching(host: Host, beanstalkd: Beanst
     assert [gap["reason"] for gap in first["missing"]] == ["queued"]
     assert (second["fetched"], second["complete"]) == ([], 1)
     assert (last["complete"], dispatcher.returncode) == (2, 0)
+
+
+def test_interrupted_it_goes_on_the_next_time(host: Host, worker: Worker) -> None:
+    worker.result(0, host.begin(1)[0])
+    with far(worker, host) as (name, server):
+        with server.frozen():
+            words = ["env", "--default-signal=INT", f"TMPDIR={host.folder}", COMMAND, "collect", "--worker", name]
+            collecting = subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            assert collecting.stderr
+            try:
+                until(lambda: "ssh" in _children(collecting.pid))
+                collecting.send_signal(signal.SIGINT)
+                assert b"once more leaves at once" in collecting.stderr.readline()
+                collecting.send_signal(signal.SIGINT)
+                assert collecting.wait(20) == 1
+            finally:
+                collecting.kill()
+                collecting.wait()
+                collecting.stderr.close()
+        assert host.states() == [JobState.WAITING]
+        assert host.collect(name)["complete"] == 1
+
+
+def _children(pid: int) -> list[str]:
+    """Names of all programs that a process has started."""
+    names: list[str] = []
+    with suppress(OSError):  # it ends meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                names += [Path(f"/proc/{child}/comm").read_text().strip(), *_children(child)]
+    return names
