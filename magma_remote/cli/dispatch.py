@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,31 +17,41 @@ from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.adapters.ssh import Ssh
-from magma_remote.adapters.text_file import read_text
 from magma_remote.adapters.transfer import transfer_for
 from magma_remote.adapters.transfer_local import copy_result
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.settings import SETTINGS, load_dispatch
-from magma_remote.errors import StorageError
+from magma_remote.cli.supplying import make_folder, plan_of, supply_for
+from magma_remote.errors import (
+    BusyError,
+    EngineGoneError,
+    LedgerAwayError,
+    QueueGoneError,
+    RegistryError,
+    StorageError,
+)
 from magma_remote.model.entries import CampaignEntry, CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.crew import ThreadCrew
 from magma_remote.runtime.dispatcher import Dispatcher, Seat
 from magma_remote.runtime.logs import console, open_log
-from magma_remote.runtime.opening import Plan, begin, check_size, resume
+from magma_remote.runtime.opening import begin, check_size, resume
 from magma_remote.runtime.preflight import check_names
 from magma_remote.runtime.results import MergedResults
 from magma_remote.runtime.settings_check import LEDGER
 from magma_remote.runtime.signals import on_stop, outlast
 from magma_remote.runtime.slot import refuse_other
-from magma_remote.runtime.tree_digest import tree_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from magma_remote.cli.loading import Loaded
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.ports import Ledger
+    from magma_remote.runtime.opening import Plan
 
 _MOST_MISSING = 20
+_AWAY = (BusyError, EngineGoneError, LedgerAwayError, QueueGoneError, RegistryError, StorageError)
 
 log = logging.getLogger(__name__)
 
@@ -61,24 +71,44 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
     Example:
       magma-remote dispatch campaign.hjson --settings dispatcher.hjson
 
-    Exit code 1 if any trial is missing, 2 if the campaign cannot run as asked.
+    With REGISTRY in the settings all images are built and pushed there first, as `magma-remote images` does it.
+
+    Exit code 1 if any trial is missing, 2 if the campaign cannot run as asked, 75 if something is only away now (the
+    queue, Docker Engine, the registry, room on a disk, CPUs for a build): the same command may do a moment later.
     """  # noqa: D301 - \b is click's mark for a block that keeps its lines
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
-    plan = _plan(loaded, chosen)
-    check_size(plan)
+    plan = plan_of(chosen, loaded)
+    check_size(plan, host=socket.gethostname(), workdir=str(chosen.workdir))
+    with _away_for_now():
+        code = _dispatch(chosen, loaded, plan, force=force)
+    sys.exit(code)
+
+
+@contextmanager
+def _away_for_now() -> Iterator[None]:
+    """A service is started again for what may be well in a moment, and for nothing else."""
+    try:
+        yield
+    except _AWAY as error:
+        error.exit_code = os.EX_TEMPFAIL
+        raise
+
+
+def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: bool) -> int:
     queue = BeanstalkQueue(chosen.queue.target)
     with ExitStack() as held:
         held.callback(queue.close)
         _refuse_other(queue, chosen.workdir / LEDGER, force=force)
-        _make(chosen.workdir)
+        make_folder(chosen.workdir)
         held.enter_context(claims.workdir_lock(chosen.workdir))
         held.enter_context(open_log(chosen.workdir / "log" / "dispatcher.jsonl"))
         held.enter_context(console(sys.stderr))
         ledger = SqliteLedger(chosen.workdir / LEDGER)
         held.callback(ledger.close)
         campaign = _open(ledger, plan)
-        _make(chosen.temp_results)
+        supply = supply_for(chosen, loaded, ledger)
+        make_folder(chosen.temp_results)
         crew = ThreadCrew(chosen.fetches)
         held.callback(crew.close)
         dispatcher = Dispatcher(
@@ -88,21 +118,11 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
             results=_results(chosen),
             crew=crew,
             clock=SystemClock(),
+            supply=supply,
         )
         outlast()
         _run(dispatcher, campaign, held)
-        sys.exit(_summary(ledger, chosen.workdir))
-
-
-def _plan(loaded: Loaded, chosen: DispatcherSettings) -> Plan:
-    return Plan(
-        source=loaded.file.name,
-        text=read_text(loaded.file),
-        tree=tree_digest(loaded.campaign, loaded.root),
-        timeout=loaded.campaign.timeout.seconds,
-        jobs=loaded.jobs,
-        max_attempts=chosen.max_attempts,
-    )
+        return _summary(ledger, chosen.workdir)
 
 
 def _seat(chosen: DispatcherSettings, loaded: Loaded) -> Seat:
@@ -121,13 +141,6 @@ def _refuse_other(queue: BeanstalkQueue, ledger: Path, *, force: bool) -> None:
         queue.server()  # a queue that is not there is told before anything is made
     else:
         refuse_other(queue, ours)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be made: {error.strerror}; change its place in the settings") from error
 
 
 def _open(ledger: Ledger, plan: Plan) -> CampaignEntry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
+from magma_remote.cli.here import own_address
 from magma_remote.cli.lasting import lasting
 from magma_remote.cli.live import reporter_for
 from magma_remote.cli.loading import MAGMA, load
@@ -64,7 +64,7 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         layout=layout_for(loaded.campaign, cpus, allowed),
         workdir=_workdir(workdir),
         owner=image_owner(),
-        worker_ip=_worker_ip(),
+        worker_ip=own_address(),
     )
     output = lasting(sys.stdout)
     outlast()
@@ -84,13 +84,3 @@ def _workdir(path: Path) -> Workdir:
         return Workdir(path.resolve())
     except (UnicodeEncodeError, OSError, RuntimeError) as error:
         raise UsageError(f"--workdir {os.fsencode(path)!r} cannot be used: {error}; take another folder") from error
-
-
-def _worker_ip() -> str:
-    """The machine's address towards the network, loopback without one; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 of RFC 5737: routed by default, reached never
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"

@@ -15,6 +15,7 @@ from magma_remote.adapters import claims
 from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.docker import DockerRunner
+from magma_remote.adapters.docker_registry import DockerRegistry
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.machine import this_machine
 from magma_remote.adapters.magma_tree import read_tree
@@ -56,7 +57,7 @@ def worker(*, once: bool, settings: Path | None) -> None:
         name = held.enter_context(open_workdirs(chosen.workdirs, chosen.name, claims))
         held.enter_context(open_log(chosen.workdirs / "log" / "worker.jsonl", worker=chosen.name))
         held.enter_context(console(sys.stderr))
-        station = LocalStation(_station_settings(chosen, name), _outside())
+        station = LocalStation(_station_settings(chosen, name), _outside(chosen.registry))
         queue = BeanstalkQueue(chosen.queue.target, timeout=_QUEUE_SECONDS)
         identity = Identity(worker=name, name=chosen.name, host=chosen.worker_ip, version=__version__)
         log.info("worker %s (%s) on the queue at %s", chosen.name, name, chosen.queue.text)
@@ -92,9 +93,15 @@ def _station_settings(chosen: WorkerSettings, worker: str) -> StationSettings:
     )
 
 
-def _outside() -> StationOutside:
+def _outside(registry: str) -> StationOutside:
+    runner = DockerRunner()
     return StationOutside(
-        runner=DockerRunner(), guards=claims, read_document=_read, read_tree=read_tree, machine=this_machine
+        runner=runner,
+        guards=claims,
+        read_document=_read,
+        read_tree=read_tree,
+        machine=this_machine,
+        registry=DockerRegistry(runner, registry) if registry else None,
     )
 
 

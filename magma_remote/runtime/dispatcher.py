@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.entries import CampaignEntry
     from magma_remote.ports import Clock, Crew, Ledger, Queue, Results
+    from magma_remote.runtime.supply import Supply
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +48,22 @@ class Seat:
 
 
 class Dispatcher:
-    """`step` does what is due and returns how much that was; only `run` waits. Made for one thread."""
+    """`step` does what is due and returns how much that was; only `run` waits. Made for one thread.
 
-    def __init__(self, seat: Seat, *, ledger: Ledger, queue: Queue, results: Results, crew: Crew, clock: Clock) -> None:
+    With a `supply` workers get the campaign's images, without one they build their own.
+    """
+
+    def __init__(
+        self,
+        seat: Seat,
+        *,
+        ledger: Ledger,
+        queue: Queue,
+        results: Results,
+        crew: Crew,
+        clock: Clock,
+        supply: Supply | None = None,
+    ) -> None:
         campaign = campaign_of(ledger)
         self.finished = False
         self._ledger = ledger
@@ -57,10 +71,11 @@ class Dispatcher:
         self._results = results
         self._crew = crew
         self._clock = clock
-        self._broadcast = _broadcast(campaign, seat, clock.now())
+        self._broadcast = _supplied(_broadcast(campaign, seat, clock.now()), supply)
         self._book = book = Book(ledger, max_attempts=campaign.max_attempts)
+        missing = supply.missing if supply else frozenset()
         self._inbox = Inbox(campaign.config_id, queue, ledger, book, clock)
-        self._feeding = Feeding(campaign.config_id, queue, ledger, clock, ttr=seat.ttr)
+        self._feeding = Feeding(campaign.config_id, queue, ledger, clock, ttr=seat.ttr, missing=missing)
         self._gathering = Gathering(ledger, book, results, crew, clock)
         self._watching = Watching(ledger, book, clock, lost_after=seat.ttr * 1.25, timeout=campaign.timeout)
         self._forecast = Forecast(ledger, clock, seat.demands)
@@ -176,6 +191,12 @@ def _orders(config_id: str, forget: Sequence[str], stop: Sequence[str]) -> Itera
     for at in range(0, max(len(forget), len(stop)), _MOST_ORDERS):
         part = slice(at, at + _MOST_ORDERS)
         yield Orders(config_id=config_id, forget=tuple(forget[part]), stop=tuple(stop[part]))
+
+
+def _supplied(message: Broadcast, supply: Supply | None) -> Broadcast:
+    if supply is None:
+        return message
+    return replace(message, images=supply.images, uid=supply.owner.uid, gid=supply.owner.gid)
 
 
 def _broadcast(campaign: CampaignEntry, seat: Seat, now: float) -> Broadcast:

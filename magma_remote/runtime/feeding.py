@@ -11,6 +11,7 @@ from magma_remote.errors import WireError
 from magma_remote.model.entries import JobState, RunState
 from magma_remote.model.messages import JobMessage, Tube
 from magma_remote.model.outcome import MACHINE_FAULTS, Reason
+from magma_remote.runtime.supply import bury_late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,14 +33,27 @@ _MACHINE_PAUSE = 30  # seconds for a machine in trouble to mend, or to say that 
 
 
 class Feeding:
-    """Puts jobs that wait, removes those that are settled, finds those that the queue has lost."""
+    """Puts jobs that wait, removes those that are settled, finds those that the queue has lost.
 
-    def __init__(self, config_id: str, queue: Queue, ledger: Ledger, clock: Clock, *, ttr: int) -> None:
+    Those whose (fuzzer, target) is in `missing` have no image: they are dead instead.
+    """
+
+    def __init__(
+        self,
+        config_id: str,
+        queue: Queue,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        ttr: int,
+        missing: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._config_id = config_id
         self._queue = queue
         self._ledger = ledger
         self._clock = clock
         self._ttr = ttr
+        self._no_image = missing
         self._server = ""
         self._looked_at = self._audited_at = float("-inf")
         self._short = 0
@@ -49,6 +63,8 @@ class Feeding:
         """Put jobs that wait; how many. What a look found missing is put again first, now that all reports are read."""
         self._put_back()
         waiting = list(self._ledger.jobs(JobState.WAITING, limit=BATCH))
+        buried = bury_late(self._ledger, waiting, self._no_image)
+        waiting = [entry for entry in waiting if entry.number not in buried]
         put: dict[int, int] = {}
         try:
             for part in self._put(waiting):

@@ -32,7 +32,7 @@ class Following:
         self._queue = queue
         self._station = station
         self._clock = clock
-        self._preparing: str | None = None
+        self._preparing: Broadcast | None = None
         self._looked_at = self._prepared_at = float("-inf")
 
     @property
@@ -55,12 +55,12 @@ class Following:
         self._looked_at = float("-inf")
 
     def look(self) -> bool:
-        """See which campaign is broadcast now; True where it is another one, or has ended."""
+        """See what is broadcast now; True where it is another campaign, or ours has ended or has further images."""
         found, now = self.peek(), self._clock.monotonic()
         self._looked_at = now
         before = self.broadcast
         self.broadcast = found or before
-        if found is None or (before and (found.config_id, found.open) == (before.config_id, before.open)):
+        if found is None or (before and _is_known(found, before)):
             return False
         self.prepared, self.changed_at = None, now
         self.state = WorkerState.WAITING
@@ -85,12 +85,12 @@ class Following:
             self._preparing = None
             self._station.release()
             return
-        if self._preparing == self.config_id:
+        if self._preparing and self._preparing.config_id == self.config_id:
             return
         again = self._clock.monotonic() - self._prepared_at >= _PREPARE_AGAIN
         if self.prepared and not (self.prepared.unfit and again):
             return
-        self._preparing = self.config_id
+        self._preparing = self.broadcast
         if self.prepared is None:
             self.state = WorkerState.PREPARING
         self._station.prepare(self.broadcast)
@@ -99,7 +99,9 @@ class Following:
         """The station's answer, perhaps to an earlier campaign."""
         if self.closed or prepared.config_id != self.config_id:
             return
-        self._preparing = None
+        asked, self._preparing = self._preparing, None
+        if asked and self.broadcast and not _is_known(self.broadcast, asked):
+            return  # more has come meanwhile: once more
         self._prepared_at = self._clock.monotonic()
         self.prepared = prepared
         self.leases = CpuLeases(prepared.sets)
@@ -122,3 +124,10 @@ class Following:
         if detail and detail != self.detail:
             log.warning("%s", detail)
         self.detail = detail
+
+
+def _is_known(found: Broadcast, before: Broadcast) -> bool:
+    """Whether whoever is set up for one broadcast is set up for the other."""
+    if (found.config_id, found.open) != (before.config_id, before.open):
+        return False
+    return found.provides == before.provides and set(found.images) <= set(before.images)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import UsageError, WireError
 from magma_remote.model.entries import CampaignEntry, CampaignState, JobEntry, JobState
 from magma_remote.model.messages import MAX_ATTEMPTS, Broadcast
+from magma_remote.model.pinned import PinnedImage
+from magma_remote.model.wire import LARGEST
 
 if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
     from magma_remote.ports import Ledger
 
-_LONGEST_TEXT = 40_000  # bytes of a campaign file: its broadcast must stay far below what the queue takes
+_LONGEST_TEXT = 40_000  # bytes of a broadcast without its images, of which there may be many
+_LARGEST_ID = 2**32
+_ID_BYTES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A campaign as its file and tree give it now; `timeout` in seconds, `tree` as in Broadcast."""
+    """A campaign as its file and tree give it now; `timeout` in seconds, `tree` as in Broadcast.
+
+    `pairs` are those (fuzzer, target) whose images the broadcast is to name.
+    """
 
     source: str
     text: str
@@ -27,28 +35,45 @@ class Plan:
     timeout: float
     jobs: tuple[Job, ...]
     max_attempts: int = MAX_ATTEMPTS
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
-def check_size(plan: Plan) -> None:
-    """UsageError where the campaign file is too large for its broadcast."""
+def check_size(plan: Plan, *, host: str = "", workdir: str = "") -> None:
+    """UsageError where the campaign file is too large for its broadcast, alone or with the names of its images."""
     probe = Broadcast(
-        config_id="", source=plan.source, text=plan.text, tree=plan.tree, since=0.0, dispatcher="", workdir=""
+        config_id="0" * 2 * _ID_BYTES,
+        source=plan.source,
+        text=plan.text,
+        tree=plan.tree,
+        since=time.time(),
+        dispatcher="",
+        workdir="",
     )
-    try:
-        size = len(probe.encode())
-    except WireError:
-        size = _LONGEST_TEXT + 1
-    if size > _LONGEST_TEXT:
+    if _size(probe) > _LONGEST_TEXT:
         raise UsageError(
             f"{plan.source} is too long for a message of the queue ({len(plan.text)} characters, about "
             f"{_LONGEST_TEXT} are possible): shorten its comments, or run it as two campaigns"
         )
+    images = tuple(PinnedImage(fuzzer=f, target=t, manifest=f"sha256:{'0' * 64}") for f, t in plan.pairs)
+    whole = replace(probe, dispatcher=host, workdir=workdir, images=images, uid=_LARGEST_ID, gid=_LARGEST_ID)
+    if _size(whole) > LARGEST:
+        raise UsageError(
+            f"{plan.source} ({len(plan.text)} characters) and the digests of its {len(images)} images are too long for "
+            f"a message of the queue, which takes {LARGEST} bytes: shorten its comments, or run it as two campaigns"
+        )
+
+
+def _size(message: Broadcast) -> int:
+    try:
+        return len(message.encode())
+    except WireError:
+        return LARGEST + 1
 
 
 def begin(ledger: Ledger, plan: Plan, now: float) -> CampaignEntry:
     """Write a new campaign with all its jobs, in one step."""
     entry = CampaignEntry(
-        config_id=secrets.token_hex(6),
+        config_id=secrets.token_hex(_ID_BYTES),
         source=plan.source,
         text=plan.text,
         tree=plan.tree,
@@ -67,6 +92,16 @@ def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
 
     UsageError where the file or the tree make other trials than those that are there.
     """
+    check_same(ledger, entry, plan)
+    goes_on = replace(entry, max_attempts=plan.max_attempts)
+    if entry.ended_at is not None and ledger.counts()[JobState.WAITING]:
+        goes_on = replace(goes_on, state=CampaignState.OPEN, ended_at=None)
+    ledger.save_campaign(goes_on)
+    return goes_on
+
+
+def check_same(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> None:
+    """UsageError where the file or the tree make other trials than those that are in the ledger."""
     known = sum(ledger.counts().values())
     same = known == len(plan.jobs) and all(a.job == b for a, b in zip(ledger.jobs(), plan.jobs, strict=True))
     if not same or entry.timeout != plan.timeout:
@@ -79,8 +114,3 @@ def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
             f"the Magma tree has changed since campaign {entry.config_id} began: its trials could not be compared; "
             "restore the tree, or name another WORKDIR"
         )
-    goes_on = replace(entry, max_attempts=plan.max_attempts)
-    if entry.ended_at is not None and ledger.counts()[JobState.WAITING]:
-        goes_on = replace(goes_on, state=CampaignState.OPEN, ended_at=None)
-    ledger.save_campaign(goes_on)
-    return goes_on

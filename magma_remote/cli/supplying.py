@@ -1,0 +1,131 @@
+"""The images of a campaign on the dispatcher's machine, for `dispatch` and `images`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magma_remote.adapters import claims
+from magma_remote.adapters.docker import DockerRunner
+from magma_remote.adapters.docker_registry import DockerRegistry
+from magma_remote.adapters.machine import this_machine
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.adapters.text_file import read_text
+from magma_remote.cli.here import own_address
+from magma_remote.cli.owner import image_owner
+from magma_remote.errors import StorageError
+from magma_remote.model.entries import CampaignState
+from magma_remote.model.layout import Workdir
+from magma_remote.runtime.build_log import LoggingReporter
+from magma_remote.runtime.images import Images, Owner
+from magma_remote.runtime.opening import Plan, check_same
+from magma_remote.runtime.operations import campaign_of
+from magma_remote.runtime.provision import Bench, Provision
+from magma_remote.runtime.settings_check import LEDGER
+from magma_remote.runtime.signals import on_stop, raise_stopped
+from magma_remote.runtime.supply import check_registry, pinned, supply
+from magma_remote.runtime.tree_digest import pairs, tree_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from magma_remote.cli.loading import Loaded
+    from magma_remote.model.entries import PinEntry
+    from magma_remote.model.settings import DispatcherSettings
+    from magma_remote.ports import BuildReporter, Ledger
+    from magma_remote.runtime.supply import Supply
+
+
+def owner_of(pins: Sequence[PinEntry]) -> Owner:
+    """For whom a campaign's images are made: once it has some, whoever is at work now."""
+    return Owner(uid=pins[0].uid, gid=pins[0].gid) if pins else image_owner()
+
+
+def provision_for(
+    chosen: DispatcherSettings, loaded: Loaded, pins: Sequence[PinEntry], reporter: BuildReporter, *, campaign_id: str
+) -> Provision:
+    """As the settings say; EngineError where Docker Engine does not answer or cannot be used."""
+    cpus, allowed = this_machine()
+    online = tuple(sorted(cpu.number for cpu in cpus))
+    workdir = Workdir(chosen.workdir)
+    runner = DockerRunner()
+    runner.check()
+    bench = Bench(
+        workdir=workdir,
+        owner=owner_of(pins),
+        worker_ip=own_address(),
+        cpus=tuple(cpu for cpu in online if cpu in allowed),
+        machine=online,
+    )
+    images = Images(
+        runner=runner,
+        guards=claims,
+        reporter=reporter,
+        campaign=loaded.campaign,
+        campaign_id=campaign_id,
+        root=loaded.root,
+        owner=bench.owner,
+        workdir=workdir,
+        worker_ip=bench.worker_ip,
+        cpus=bench.cpus,
+    )
+    registry = DockerRegistry(runner, chosen.registry)
+    return Provision(bench, images, runner=runner, registry=registry, guards=claims, reporter=reporter, pins=pins)
+
+
+def pins_of(chosen: DispatcherSettings, loaded: Loaded) -> tuple[str, tuple[PinEntry, ...]]:
+    """Id and images of the campaign that is in WORKDIR, empty where there is none yet.
+
+    UsageError where it is another one, or its images come from elsewhere.
+    """
+    path = chosen.workdir / LEDGER
+    if not path.exists():
+        return "", ()
+    ledger = SqliteLedger.open_existing(path)
+    try:
+        campaign = ledger.campaign()
+        if campaign is None:
+            return "", ()
+        check_same(ledger, campaign, plan_of(chosen, loaded))
+        check_registry(ledger, chosen.registry)
+        return campaign.config_id, ledger.pins()
+    finally:
+        ledger.close()
+
+
+def plan_of(chosen: DispatcherSettings, loaded: Loaded) -> Plan:
+    """The campaign as it is written now."""
+    return Plan(
+        source=loaded.file.name,
+        text=read_text(loaded.file),
+        tree=tree_digest(loaded.campaign, loaded.root),
+        timeout=loaded.campaign.timeout.seconds,
+        jobs=loaded.jobs,
+        max_attempts=chosen.max_attempts,
+        pairs=pairs(loaded.campaign) if chosen.registry else (),
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, if it is not there; StorageError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}; change its place in the settings") from error
+
+
+def supply_for(chosen: DispatcherSettings, loaded: Loaded, ledger: Ledger) -> Supply | None:
+    """Have the campaign's images in the registry, None where the settings name none; a signal ends it.
+
+    UsageError where they come from elsewhere than they did; other errors as `supply` raises them.
+    """
+    check_registry(ledger, chosen.registry)
+    if not chosen.registry:
+        return None
+    campaign, pins = campaign_of(ledger), ledger.pins()
+    if campaign.state is not CampaignState.OPEN:
+        return pinned(ledger, owner_of(pins))
+    with on_stop(raise_stopped):
+        reporter = LoggingReporter()
+        provision = provision_for(chosen, loaded, pins, reporter, campaign_id=campaign.config_id)
+        return supply(ledger, provision, pairs(loaded.campaign), owner_of(pins))

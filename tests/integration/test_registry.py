@@ -1,0 +1,187 @@
+"""Images built once: a real registry, a dispatcher that fills it, workers without a tree that pull from it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from docker.errors import APIError, ImageNotFound
+
+from magma_remote.adapters.docker import DockerRunner
+from magma_remote.adapters.docker_registry import DockerRegistry
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.errors import RegistryError
+from magma_remote.model.pinned import PinnedImage
+from tests.conftest import missing
+from tests.quickruns import CPUS
+from tests.registries import RegistryServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cluster import Cluster, Program
+    from tests.quickruns import Ended
+
+NOWHERE = "127.0.0.1:9"  # nobody listens on the port of `discard`
+OPENED = "Type `magma-remote status --watch`"  # the campaign is broadcast
+
+
+@pytest.fixture(scope="module")
+def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """One for all tests here: the layers of an image are pushed for ten seconds and more."""
+    if not shutil.which("docker-registry"):
+        missing("no docker-registry")
+    with RegistryServer(tmp_path_factory.mktemp("registry") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def server(registry_server: RegistryServer, cluster: Cluster) -> Iterator[RegistryServer]:
+    """The engine knows of nothing that is in it, before and after."""
+    forget(cluster, registry_server)
+    yield registry_server
+    forget(cluster, registry_server)
+
+
+def forget(cluster: Cluster, server: RegistryServer) -> None:
+    """Let this machine's engine be as one that never had an image of the registry."""
+    for image in cluster.lab.engine.images.list():
+        for name in (*image.tags, *image.attrs.get("RepoDigests", ())):
+            if name.startswith(f"{server.address}/"):
+                try:
+                    cluster.lab.engine.images.remove(name)
+                except (ImageNotFound, APIError):  # it went with the name before
+                    continue
+
+
+def images(cluster: Cluster, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    """What `images --json` says of the campaign."""
+    ended = cluster.call("images", str(cluster.folder / "campaign.hjson"), "--json", *arguments)
+    assert ended.code == code, ended.output
+    found: dict[str, Any] = json.loads(ended.output[ended.output.index("\n{") if "\n{" in ended.output else 0 :])
+    assert found["version"] == 1
+    return list(found["images"])
+
+
+def start_workers(cluster: Cluster, server: RegistryServer) -> list[Program]:
+    """Two that have no tree to build from."""
+    return cluster.start_workers(REGISTRY=server.address, MAGMA=None)
+
+
+def pins(cluster: Cluster) -> dict[tuple[str, str], str]:
+    ledger = SqliteLedger.open_existing(cluster.workdir() / "ledger.sqlite")
+    found = {pin.image.pair: pin.image.manifest for pin in ledger.pins()}
+    ledger.close()
+    return found
+
+
+def dispatch(cluster: Cluster, server: RegistryServer) -> Ended:
+    cluster.start_dispatcher(cluster.folder / "campaign.hjson", REGISTRY=server.address)
+    return cluster.wait_for_end()
+
+
+def test_built_once_pulled_by_all_and_a_failed_one_is_named(cluster: Cluster, server: RegistryServer) -> None:
+    campaign = cluster.campaign(FUZZERS=["steady", "broken"], REPEAT=2)
+    dispatcher = cluster.start_dispatcher(campaign, REGISTRY=server.address)
+    dispatcher.await_output(OPENED)
+    forget(cluster, server)
+    asked = server.asked(pin(cluster))
+    workers = start_workers(cluster, server)
+    ended = cluster.wait_for_end()
+    assert ended.code == 1
+    assert cluster.entries() == ["steady/toy/letters/0", "steady/toy/letters/1"]
+    assert server.asked(pin(cluster)) > asked, "a worker has pulled it"
+    dead = [line for line in ended.lines if line.startswith("  missing: ")]
+    assert [line.split(",")[1] for line in dead] == ["broken", "broken"]
+    (log,) = (cluster.workdir() / "log").glob("broken_toy_build_*.log")
+    assert all("(image: " in line and str(log) in line and line.endswith("; 0 attempts)") for line in dead)
+    assert log.read_text().count("broken: no rule to make target 'fuzzer'") >= 2, "it was tried twice"
+    for worker in workers:
+        worker.await_output("ready with 1 CPU sets")
+        assert not list((worker.workdir / "log").glob("*_build_*"))
+        assert "uilding" not in worker.output
+    (record,) = {record["image"] for record in records(cluster)}
+    assert record == cluster.lab.engine.images.get(f"{server.address}/magma/steady/toy@{pin(cluster)}").id
+    mend_and_requeue(cluster, server)
+
+
+def records(cluster: Cluster) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((cluster.workdir() / "trials").glob("*.json"))]
+
+
+def pin(cluster: Cluster) -> str:
+    return pins(cluster)["steady", "toy"]
+
+
+def mend_and_requeue(cluster: Cluster, server: RegistryServer) -> None:
+    """A build that failed is tried again once a person asks for it; what ran before stays what it was."""
+    before = pins(cluster)
+    assert cluster.call("graveyard requeue --all").code == 0
+    again = dispatch(cluster, server)
+    assert again.code == 1
+    assert again.output.count("did not build") >= 2, again.output
+    assert pins(cluster) == before
+
+
+def test_images_before_the_campaign_and_what_it_then_runs_with(cluster: Cluster, server: RegistryServer) -> None:
+    cluster.campaign(REPEAT=1)
+    cluster.dispatcher_settings(REGISTRY=server.address)
+    (found,) = images(cluster, "--check")
+    assert (found["state"], found["reference"]) == ("missing", None)
+    assert found["message"].startswith("to be ")
+    assert not cluster.workdir().exists()
+    (found,) = images(cluster)
+    assert found["state"] == "built"
+    assert found["reference"].startswith(f"{server.address}/magma/steady/toy@sha256:")
+    assert found["log"].startswith(f"{cluster.workdir()}/log/steady_toy_build_")
+    (again,) = images(cluster, "--only", "steady/toy")
+    assert again == found | {"state": "present", "message": ""}
+    cluster.start_dispatcher(cluster.folder / "campaign.hjson", REGISTRY=server.address).await_output(OPENED)
+    assert found["reference"].endswith(pin(cluster))
+    cluster.kill("dispatcher")
+    server.lose("magma/steady/toy")
+    (lost,) = images(cluster, "--check")
+    assert (lost["state"], lost["message"]) == ("missing", "to be pushed again")
+    cluster.start_dispatcher(cluster.folder / "campaign.hjson", REGISTRY=server.address).await_output(
+        "pushing it again"
+    )
+    start_workers(cluster, server)
+    assert cluster.wait_for_end().code == 0
+    assert found["reference"].endswith(pin(cluster))
+
+
+def test_a_registry_that_is_away(cluster: Cluster) -> None:
+    cluster.start_dispatcher(cluster.campaign(REPEAT=1), REGISTRY=NOWHERE)
+    ended = cluster.wait_for_end()
+    assert ended.code == 75
+    assert f"the registry at {NOWHERE} does not answer" in ended.lines[-1]
+
+
+def test_one_side_alone(cluster: Cluster, server: RegistryServer) -> None:
+    cluster.start_dispatcher(cluster.campaign(REPEAT=1), REGISTRY=server.address).await_output(OPENED)
+    cluster.start_worker("w0", CPUS[0]).await_output("this worker's settings name none: add REGISTRY")
+    cluster.start_worker("w1", CPUS[1], REGISTRY=NOWHERE, MAGMA=None).await_output(
+        f"the registry at {NOWHERE} does not answer"
+    )
+
+
+def test_the_adapter(cluster: Cluster, server: RegistryServer) -> None:
+    registry = DockerRegistry(DockerRunner(), server.address)
+    image = cluster.lab.engine.images.get("debian:bookworm").id
+    assert image is not None
+    assert registry.manifests(image, "magma/a/b") == ()
+    manifest = registry.push(image, "magma/a/b", "t")
+    assert registry.manifests(image, "magma/a/b") == (manifest,)
+    pinned = PinnedImage(fuzzer="a", target="b", manifest=manifest)
+    other = PinnedImage(fuzzer="a", target="b", manifest=f"sha256:{'0' * 64}")
+    assert (registry.has(pinned), registry.has(other)) == (True, False)
+    forget(cluster, server)
+    lines: list[str] = []
+    pulled = registry.pull(pinned, on_line=lines.append)
+    assert (pulled.id, pulled.digest) == (image, "")
+    assert lines
+    with pytest.raises(RegistryError, match="has lost what it was asked for magma/a/b"):
+        registry.pull(other, on_line=lines.append)
