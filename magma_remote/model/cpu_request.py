@@ -112,3 +112,18 @@ def too_wide(request: CpuRequest, layout: Layout) -> dict[str, str]:
         fuzzer: f"a trial wants {demand} logical CPUs, all CPU sets of this worker together hold {there}"
         for fuzzer, demand in unmet(layout.sets, request.demands).items()
     }
+
+
+def layout_text(layout: Layout, housekeeping: Collection[int] = ()) -> str:
+    """A layout for people: `2 CPU sets: 0-1 2-3; idle: 4 (too few for one more set)`."""
+    count = len(layout.sets)
+    text = f"{count} CPU {'set' if count == 1 else 'sets'}: {' '.join(map(cpu_list, layout.sets))}"
+    kept = set(housekeeping)
+    idle = (
+        (layout.left_over, "too few for one more set"),
+        (layout.spare, "not asked for"),
+        (kept, "housekeeping"),
+        (set(layout.outside) - kept, "outside the affinity mask"),
+    )
+    told = [f"{cpu_list(cpus)} ({why})" for cpus, why in idle if cpus]
+    return f"{text}; idle: {', '.join(told)}" if told else text

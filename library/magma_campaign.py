@@ -1,0 +1,139 @@
+"""Validates a campaign file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible.module_utils.magma_cli import EXECUTABLE, CommandError, ask, call, campaign_words, run_module
+
+DOCUMENTATION = r"""
+module: magma_campaign
+short_description: Validates a campaign file and tells what it would run
+description:
+  - Has C(magma-remote) check a campaign file against its Magma tree, and tells what it would run.
+  - Everything that is wrong in the file is told in one message, a line each with its place.
+  - The file may be any Hjson, and is never templated. Unknown keys are refused.
+author:
+  - The magma-remote authors
+options:
+  file:
+    description:
+      - Path of the campaign file on the host that the module runs on.
+      - Playbooks get it from C(-e @campaign.hjson) as the variable C(magma_campaign_file).
+    type: path
+  magma:
+    description: Path of the Magma tree to use instead of the file's C(MAGMA).
+    type: path
+  jobs:
+    description: Whether each job is told too, in the order in which they start.
+    type: bool
+    default: false
+  executable:
+    description: The command C(magma-remote), as a path or as a name to look for in C(PATH).
+    type: path
+    default: magma-remote
+attributes:
+  check_mode:
+    description: Whether it does the same in check mode.
+    support: full
+  diff_mode:
+    description: It changes nothing.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: The campaign file holds
+  magma_campaign:
+    file: "{{ magma_campaign_file }}"
+  delegate_to: localhost
+  register: checked
+
+- name: The campaign's length is told
+  ansible.builtin.debug:
+    msg: "{{ checked.campaign.jobs }} trials of {{ checked.campaign.timeout }} s"
+"""
+
+RETURN = r"""
+campaign:
+  description: What the file says.
+  returned: success
+  type: dict
+  contains:
+    source:
+      description: The file.
+      type: str
+    magma:
+      description: Absolute path of the Magma tree that it was checked against.
+      type: str
+    jobs:
+      description: How many jobs it has.
+      type: int
+    trials:
+      description: How many of them each fuzzer has.
+      type: dict
+    pairs:
+      description: Fuzzers and targets that need an image, in the order in which they are built.
+      type: list
+      elements: dict
+      sample: [{fuzzer: aflplusplus, target: libpng}]
+    timeout:
+      description: How long a trial fuzzes, in seconds.
+      type: float
+    notes:
+      description: What may surprise, a sentence each.
+      type: list
+      elements: str
+    cpus:
+      description: What it asks of each worker's CPUs, as C(magma_cpu_layout) takes it.
+      type: dict
+    job_list:
+      description: Each job, with C(repeat), C(fuzzer), C(target), C(program), C(args) and C(fuzzargs).
+      returned: with O(jobs=true)
+      type: list
+      elements: dict
+"""
+
+ARGUMENTS = {
+    "file": {"type": "path"},
+    "magma": {"type": "path"},
+    "jobs": {"type": "bool", "default": False},
+    **EXECUTABLE,
+}
+NO_FILE = (
+    "no campaign file was given: name one with -e @FILE.hjson, such as "
+    "`ansible-playbook campaign.yml -e @examples/demo.hjson`"
+)
+MISSING = (
+    "`make setup` installs it on the controller, in .venv/bin beside ansible-playbook; "
+    "with an Ansible of your own, `pip install .` in this repository puts it there"
+)
+
+
+def work(module: Any) -> dict[str, Any]:
+    """What `validate` says and, where asked, `jobs`."""
+    if module.params["file"] is None:
+        raise CommandError(NO_FILE)
+    words = campaign_words(module.params)
+    campaign = ask(module, "validate", "--json", *words, missing=MISSING)
+    campaign["pairs"] = [{"fuzzer": fuzzer, "target": target} for fuzzer, target in campaign["pairs"]]
+    if module.params["jobs"]:
+        campaign["job_list"] = _jobs(module, words)
+    return {"changed": False, "campaign": campaign}
+
+
+def _jobs(module: Any, words: list[str]) -> list[dict[str, Any]]:
+    lines = call(module, "jobs", "--json", *words, missing=MISSING).splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key != "v"} for line in lines]
+
+
+def main() -> None:
+    """Run as a module."""
+    run_module(work, argument_spec=ARGUMENTS)
+
+
+if __name__ == "__main__":
+    main()
