@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import json
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters.sqlite import SqliteLedger
@@ -14,13 +16,24 @@ from magma_remote.model.messages import Place
 from magma_remote.ports import Assignment, Kept, RunEnded
 from magma_remote.runtime.folders import Folders
 from magma_remote.runtime.manifest import write_manifest
+from tests.conftest import missing
 from tests.dispatched import call
 from tests.result_folder import _fill
+from tests.ssh_server import LOOPBACK, ssh_server
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from tests.ssh_server import SshServer
 
 CONFIG = "c0ffee"
+_RRSYNC = "/usr/bin/rrsync"
+_SERVE = """#!/bin/sh
+# as a worker's: nothing but reading WORKDIRS with rsync, below rrsync's own root
+SSH_ORIGINAL_COMMAND=$(printf %s "$SSH_ORIGINAL_COMMAND" | sed 's|^chrt --idle 0 ||; s| {workdirs}/| /|')
+export SSH_ORIGINAL_COMMAND
+exec {rrsync} -ro '{workdirs}'
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,3 +129,22 @@ class Host:
         settings = str(self.folder / "dispatcher.hjson")
         found: dict[str, Any] = json.loads(call("collect", "--json", "--settings", settings, *words, code=code).stdout)
         return found
+
+
+@contextmanager
+def far(worker: Worker, host: Host, *, only_rrsync: bool = False, **settings: str) -> Iterator[tuple[str, SshServer]]:
+    """The worker behind an sshd of its own, and how it is named; nothing tells that it is this machine."""
+    worker.open(token="another")
+    keys = host.folder / "ssh"
+    keys.mkdir()
+    extra = ""
+    if only_rrsync:
+        if not Path(_RRSYNC).exists():
+            missing("no rrsync (rsync)")
+        serve = keys / "serve"
+        serve.write_text(_SERVE.format(workdirs=worker.workdirs, rrsync=_RRSYNC))
+        serve.chmod(0o755)
+        extra = f'ForceCommand "{serve}"'
+    with ssh_server(keys, extra=extra) as server:
+        host.settings(SSH_KEY=str(server.key), SSH_KNOWN_HOSTS=str(server.known_hosts), **settings)
+        yield f"{getpass.getuser()}@{LOOPBACK}:{server.port}:{worker.workdirs}", server

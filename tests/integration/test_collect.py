@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,26 +16,15 @@ from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
-from tests.conftest import missing
 from tests.dispatched import call, refused
-from tests.leftovers import CONFIG, Host, Worker
+from tests.leftovers import CONFIG, Host, Worker, far
 from tests.queues import until
 from tests.quickruns import COMMAND, make_tree
 from tests.result_folder import contents
-from tests.ssh_server import LOOPBACK, SshServer, free_port, ssh_server
+from tests.ssh_server import LOOPBACK, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.queues import Beanstalkd
-
-_RRSYNC = "/usr/bin/rrsync"
-_SERVE = """#!/bin/sh
-# as a worker's: nothing but reading WORKDIRS with rsync, below rrsync's own root
-SSH_ORIGINAL_COMMAND=$(printf %s "$SSH_ORIGINAL_COMMAND" | sed 's|^chrt --idle 0 ||; s| {workdirs}/| /|')
-export SSH_ORIGINAL_COMMAND
-exec {rrsync} -ro '{workdirs}'
-"""
 
 
 @pytest.fixture
@@ -52,25 +40,6 @@ def worker(tmp_path: Path) -> Worker:
     worker = Worker(workdirs=tmp_path / "workdirs", token="aa")
     worker.open()
     return worker
-
-
-@contextmanager
-def far(worker: Worker, host: Host, *, only_rrsync: bool = False, **settings: str) -> Iterator[tuple[str, SshServer]]:
-    """The worker behind an sshd of its own, and how it is named; nothing tells that it is this machine."""
-    worker.open(token="another")
-    keys = host.folder / "ssh"
-    keys.mkdir()
-    extra = ""
-    if only_rrsync:
-        if not Path(_RRSYNC).exists():
-            missing("no rrsync (rsync)")
-        serve = keys / "serve"
-        serve.write_text(_SERVE.format(workdirs=worker.workdirs, rrsync=_RRSYNC))
-        serve.chmod(0o755)
-        extra = f'ForceCommand "{serve}"'
-    with ssh_server(keys, extra=extra) as server:
-        host.settings(SSH_KEY=str(server.key), SSH_KNOWN_HOSTS=str(server.known_hosts), **settings)
-        yield f"{getpass.getuser()}@{LOOPBACK}:{server.port}:{worker.workdirs}", server
 
 
 @pytest.mark.parametrize("how", ["rrsync", "rsync", "scp"])
@@ -224,7 +193,8 @@ def test_a_dispatcher_that_runs_does_the_fetching(host: Host, beanstalkd: Beanst
         words = ["env", "--default-signal=INT", COMMAND, "dispatch", "campaign.hjson"]
         dispatcher = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        until(lambda: (host.workdir / "ledger.sqlite").exists() and host.states() == [JobState.QUEUED] * 2)
+        until(lambda: b"begins: 2 jobs" in (host.folder / "output").read_bytes())  # its ledger is whole by then
+        until(lambda: host.states() == [JobState.QUEUED] * 2)
         found, jobs, _ = host.known()
         assert found
         worker = Worker(workdirs=host.folder / "workdirs", token="aa", config_id=found.config_id)
