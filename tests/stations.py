@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from magma_remote.adapters.memory_registry import MemoryRegistry
     from magma_remote.model.campaign import Campaign
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.cpus import CpuSet
@@ -58,6 +59,8 @@ class Bench:
     workdirs: Path
     shm: Path
     keep: bool = False
+    has_tree: bool = True
+    registry: MemoryRegistry | None = None
     housekeeping: CpuSet = ()
     guards: MemoryGuards = field(default_factory=MemoryGuards)
     scripts: dict[str, Script] = field(default_factory=dict)
@@ -73,7 +76,7 @@ class Bench:
         settings = StationSettings(
             workdirs=self.workdirs,
             keep=self.keep,
-            root=self.root,
+            root=self.root if self.has_tree else None,
             worker="0123456789ab",
             name="w1",
             host="192.0.2.7",
@@ -88,6 +91,7 @@ class Bench:
             read_document=lambda text, source: parse_hjson(text.encode(), source=source),
             read_tree=lambda _root: TREE,
             machine=lambda: (tuple(Cpu(number=n, core=n, socket=0) for n in range(4)), frozenset(range(4))),
+            registry=self.registry,
         )
         self.workdirs.mkdir(exist_ok=True)
         self.stations.append(LocalStation(settings, outside))

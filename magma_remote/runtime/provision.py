@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 
+PATIENCE = 10.0
+"""Seconds for a worker on this machine to hear that its campaign has ended, and to give its CPUs back."""
+
+_LOOK = 0.5
 _BUSY = (
     "CPUs {cpus} of this machine are held by running trials, which a build or a push would disturb: an image that is "
     "not in the registry yet has to wait for their end"
@@ -142,8 +147,11 @@ class Provision:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No trial runs on this machine meanwhile, and none begins."""
-        if busy := self._guards.claimed(self._bench.machine):
-            raise BusyError(_BUSY.format(cpus=cpu_list(busy)))
+        until = time.monotonic() + PATIENCE
+        while busy := self._guards.claimed(self._bench.machine):
+            if time.monotonic() >= until:
+                raise BusyError(_BUSY.format(cpus=cpu_list(busy)))
+            time.sleep(_LOOK)
         with self._guards.cpu_claims(self._bench.cpus, owner=str(self._bench.workdir.root)):
             yield
 

@@ -20,7 +20,6 @@ from tests.registries import RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.cluster import Cluster, Program
     from tests.quickruns import Ended

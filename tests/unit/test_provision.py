@@ -1,0 +1,262 @@
+"""A campaign's images in a registry: built once, pinned for good, named where they are missing."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from magma_remote.adapters.memory import MemoryGuards, MemoryReporter, MemoryRunner
+from magma_remote.adapters.memory_registry import MemoryRegistry
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.errors import BuildError, BusyError, RegistryError, UsageError
+from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState
+from magma_remote.model.outcome import Reason
+from magma_remote.runtime import operations, provision
+from magma_remote.runtime.images import Images, Owner
+from magma_remote.runtime.provision import Bench, ImageState, Provision
+from magma_remote.runtime.supply import bury_late, check_registry, supply
+from tests.unit.conftest import a_campaign, a_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from magma_remote.model.entries import PinEntry
+    from magma_remote.model.layout import Workdir
+    from magma_remote.runtime.supply import Supply
+
+PNG, TIFF = ("afl", "libpng"), ("afl", "libtiff")
+OWNER = Owner(uid=642, gid=643)
+ENTRY = CampaignEntry(config_id="c1", source="c", text="{}", tree="0", since=0.0, timeout=60.0, max_attempts=3)
+
+
+class Host:
+    """A dispatcher's machine with CPUs 0 to 3, of which its builds may use two."""
+
+    def __init__(self, tree: Path, workdir: Workdir, ledger: SqliteLedger) -> None:
+        self.tree = tree
+        self.workdir = workdir
+        self.ledger = ledger
+        self.runner = MemoryRunner()
+        self.registry = MemoryRegistry(self.runner)
+        self.guards = MemoryGuards()
+        self.reporter = MemoryReporter()
+        self.claimed: list[set[Path | int]] = []
+
+    def provision(self, pins: tuple[PinEntry, ...] = ()) -> Provision:
+        """As another process would make it."""
+        bench = Bench(workdir=self.workdir, owner=OWNER, worker_ip="192.0.2.7", cpus=(0, 1), machine=(0, 1, 2, 3))
+        images = Images(
+            runner=self.runner,
+            guards=self.guards,
+            reporter=self.reporter,
+            campaign=a_campaign(targets=("libpng", "libtiff")),
+            campaign_id="c1",
+            root=self.tree,
+            owner=OWNER,
+            workdir=self.workdir,
+            worker_ip="192.0.2.7",
+            cpus=(0, 1),
+        )
+        return Provision(
+            bench,
+            images,
+            runner=self.runner,
+            registry=self.registry,
+            guards=self.guards,
+            reporter=self.reporter,
+            pins=pins,
+        )
+
+    def supply(self) -> Supply:
+        """What `dispatch` does."""
+        return supply(self.ledger, self.provision(self.ledger.pins()), [PNG, TIFF], OWNER)
+
+    def states(self) -> list[JobState]:
+        return [entry.state for entry in self.ledger.jobs()]
+
+    def settle(self, number: int, state: JobState) -> None:
+        entry = self.ledger.job(number)
+        assert entry
+        self.ledger.save_job(replace(entry, state=state))
+
+
+@pytest.fixture
+def host(tree: Path, workdir: Workdir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    monkeypatch.setattr(provision, "PATIENCE", 0.0)
+    with closing(SqliteLedger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.save_campaign(ENTRY)
+        jobs = [a_job(0), a_job(1), a_job(0, target="libtiff", program="tiffcp")]
+        ledger.add_jobs(JobEntry(number=number, job=job) for number, job in enumerate(jobs))
+        yield Host(tree, workdir, ledger)
+
+
+def test_looking_changes_nothing(host: Host) -> None:
+    found = host.provision().look([PNG, TIFF])
+    assert [(each.pair, each.state, each.message) for each in found] == [
+        (PNG, ImageState.MISSING, "to be built"),
+        (TIFF, ImageState.MISSING, "to be built"),
+    ]
+    assert (host.runner.pulled, host.runner.builds, host.registry.server.images) == ([], [], {})
+
+
+def test_all_are_built_once_and_pushed_by_their_digest(host: Host) -> None:
+    first = host.provision().ensure([PNG, TIFF])
+    assert [each.state for each in first] == [ImageState.BUILT, ImageState.BUILT]
+    assert [(recipe.target, cpus) for recipe, cpus, _ in host.runner.builds] == [
+        ("libpng", (0, 1)),
+        ("libtiff", (0, 1)),
+    ]
+    assert sorted(host.registry.server.images) == sorted(
+        (each.pin.image.name, each.pin.image.manifest) for each in first if each.pin
+    )
+    again = host.provision().ensure([PNG, TIFF])
+    assert [each.state for each in again] == [ImageState.PRESENT, ImageState.PRESENT]
+    assert [each.pin for each in again] == [each.pin for each in first]
+    assert (len(host.runner.builds), len(host.registry.server.pushed)) == (2, 2)
+    assert first[0].log == str(host.workdir.build_log(*PNG, "192.0.2.7"))
+    assert not host.workdir.staging.exists()
+    assert not host.guards.held
+
+
+def test_what_is_built_but_not_there_is_only_pushed(host: Host) -> None:
+    host.provision().ensure([PNG])
+    host.registry.server.images.clear()
+    assert [each.message for each in host.provision().look([PNG])] == ["to be pushed"]
+    (found,) = host.provision().ensure([PNG])
+    assert (found.state, found.message) == (ImageState.BUILT, "was there, only pushed")
+    assert len(host.runner.builds) == 1
+
+
+def test_nothing_is_built_while_trials_run_here(host: Host) -> None:
+    host.guards.held.add(3)
+    with pytest.raises(BusyError, match="CPUs 3 of this machine are held by running trials"):
+        host.provision().ensure([PNG])
+    assert not host.runner.builds
+    host.guards.held.clear()
+    host.provision().ensure([PNG])
+    host.guards.held.add(3)
+    assert [each.state for each in host.provision().ensure([PNG])] == [ImageState.PRESENT]
+
+
+def test_a_registry_that_is_away_is_said(host: Host) -> None:
+    host.registry.server.up = False
+    with pytest.raises(RegistryError):
+        host.supply()
+    assert host.states() == [JobState.WAITING] * 3
+    assert not host.guards.held
+
+
+def test_a_failed_build_kills_its_jobs_alone(host: Host) -> None:
+    host.runner.build_failures = [BuildError("first"), BuildError("second", log_tail=("E: 404",))]
+    given = host.supply()
+    assert [image.pair for image in given.images] == [TIFF]
+    assert given.missing == {PNG}
+    assert host.states() == [JobState.DEAD, JobState.DEAD, JobState.WAITING]
+    dead = host.ledger.job(0)
+    assert dead
+    assert (dead.reason, dead.attempts) == (Reason.IMAGE, 0)
+    assert dead.message == f"second; the whole log is {host.workdir.build_log(*PNG, '192.0.2.7')}"
+
+
+def test_a_requeued_job_has_its_image_built_by_the_next_dispatcher(host: Host) -> None:
+    host.runner.build_failures = [BuildError("first"), BuildError("second")]
+    given = host.supply()
+    operations.requeue(host.ledger, [0])
+    waiting = list(host.ledger.jobs(JobState.WAITING))
+    assert bury_late(host.ledger, waiting, given.missing) == {0}
+    late = host.ledger.job(0)
+    assert late
+    assert "built only when a dispatcher starts" in late.message
+    builds = len(host.runner.builds)
+    assert host.supply().missing == {PNG}
+    assert len(host.runner.builds) == builds, "nobody asked for it"
+    operations.requeue(host.ledger, [0])
+    again = host.supply()
+    assert [image.pair for image in again.images] == [PNG, TIFF]
+    assert again.missing == frozenset()
+    assert host.states() == [JobState.WAITING, JobState.DEAD, JobState.WAITING]
+
+
+def test_a_campaign_keeps_its_images_whatever_becomes_of_the_base(host: Host) -> None:
+    first = host.supply()
+    host.runner.images["debian:12"] = "sha256:newer"
+    assert host.supply() == first
+    assert len(host.runner.builds) == 2
+    other = host.provision().look([PNG])
+    assert other[0].state is ImageState.MISSING, "another campaign gets another image"
+
+
+def test_a_lost_image_is_pushed_again(host: Host) -> None:
+    first = host.supply()
+    host.registry.server.images.clear()
+    assert host.supply() == first
+    assert len(host.registry.server.images) == 2
+    assert len(host.runner.builds) == 2
+
+
+@pytest.mark.parametrize("how", ["gone here, too", "another digest"])
+def test_an_image_that_is_lost_for_good_is_refused(host: Host, how: str) -> None:
+    host.supply()
+    host.registry.server.images.clear()
+    if how == "another digest":
+        host.registry.server.salt = "pepper"
+    else:
+        host.runner.built.clear()
+    with pytest.raises(UsageError, match="name another WORKDIR"):
+        host.supply()
+    assert host.states() == [JobState.WAITING] * 3
+
+
+def test_what_is_lost_matters_only_to_jobs_that_are_left(host: Host) -> None:
+    host.supply()
+    host.registry.server.images.clear()
+    host.runner.built.clear()
+    for number in (0, 1):
+        host.settle(number, JobState.DONE)
+    host.settle(2, JobState.DEAD)
+    given = host.supply()
+    assert given.images == ()
+    assert given.missing == {TIFF}
+
+
+def test_a_campaign_goes_on_while_its_own_trials_are_in_the_way_of_a_build(host: Host) -> None:
+    host.runner.build_failures = [BuildError("first"), BuildError("second")]
+    host.supply()
+    operations.requeue(host.ledger, [0])
+    host.registry.server.images.clear()
+    host.guards.held.add(2)
+    given = host.supply()
+    assert [image.pair for image in given.images] == [TIFF], "workers that have it go on"
+    assert given.missing == {PNG}
+    dead = host.ledger.job(0)
+    assert dead
+    assert dead.state is JobState.DEAD
+    assert "held by running trials" in dead.message
+
+
+@pytest.mark.parametrize(
+    ("pinned", "ran", "registry", "says"),
+    [
+        pytest.param(True, True, "", "bring REGISTRY back", id="registry gone"),
+        pytest.param(False, True, "r:5000", "began without REGISTRY", id="registry new"),
+        pytest.param(False, False, "r:5000", "", id="nothing ran yet"),
+        pytest.param(True, True, "r:5000", "", id="as before"),
+        pytest.param(False, True, "", "", id="never any"),
+    ],
+)
+def test_images_do_not_change_where_they_come_from(
+    host: Host, *, pinned: bool, ran: bool, registry: str, says: str
+) -> None:
+    if pinned:
+        host.supply()
+    if ran:
+        host.ledger.save_run(RunEntry(run="0-a", number=0, attempt=1, worker="w", state=RunState.KEPT))
+    if says:
+        with pytest.raises(UsageError, match=says):
+            check_registry(host.ledger, registry)
+    else:
+        check_registry(host.ledger, registry)
