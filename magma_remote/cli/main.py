@@ -30,6 +30,7 @@ COMMANDS = {
     "status": "magma_remote.cli.status",
     "summary": "magma_remote.cli.summary",
     "validate": "magma_remote.cli.campaign",
+    "verify": "magma_remote.cli.verify",
     "worker": "magma_remote.cli.worker",
 }
 

@@ -120,6 +120,11 @@ def scan_below(folder: Path, name: str) -> Iterator[Entry]:
     return _scan(folder, f"{name}/", hashed=True)
 
 
+def scan_entry(path: Path, name: str) -> Entry | None:
+    """One thing with its digest, by the path `name`; None where it has no content: a socket, a pipe, a device."""
+    return _entry(path, name, hashed=True)
+
+
 def _scan(folder: Path, prefix: str, *, hashed: bool) -> Iterator[Entry]:
     with _opened(folder) as descriptor:
         for name in os.listdir(descriptor):  # noqa: PTH208 - the folder that was opened, whatever its name is now

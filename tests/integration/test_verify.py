@@ -1,0 +1,321 @@
+"""`magma-remote verify` on a WORKDIR with every defect, and what manifest.json tells of a sound one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from magma_remote.model.layout import trial_key
+from tests.dispatched import call, refused
+from tests.merged import Merged, a_ball, cut
+from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven
+from tests.result_folder import contents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ENTRY = "ar/afl/libpng/readpng/0"
+KEY = trial_key(JOBS[0])
+
+
+@pytest.fixture(autouse=True)
+def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Iterator[Proven]:
+    made = proven(tmp_path, jobs=JOBS[:DONE])
+    with closing(made.ledger):
+        made.finish(all_done=True)
+        yield made
+
+
+def _checked(place: Proven | Path, code: int) -> dict[str, Any]:
+    root = place if not isinstance(place, Proven) else place.workdir.root
+    found: dict[str, Any] = json.loads(call("verify", str(root), "--json", code=code).stdout)
+    return found
+
+
+def _wrongs(place: Proven | Path) -> list[tuple[str, str]]:
+    return [(one["fault"], one["path"]) for one in _checked(place, 1)["wrong"]]
+
+
+def test_a_sound_workdir(sound: Proven) -> None:
+    before = contents(sound.workdir.root)
+    found = _checked(sound, 0)
+    assert (found["ok"], found["expected"], found["proven"], found["wrong"]) == (True, DONE, DONE, [])
+    assert found["files"] > DONE * 10
+    assert {name: facts for name, facts in contents(sound.workdir.root).items() if "ledger" not in name} == {
+        name: facts for name, facts in before.items() if "ledger" not in name
+    }
+    said = call("verify", str(sound.workdir.root)).stdout
+    assert said.startswith("All well: 3 of 3 trials are there, each as it was written (")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_sound_workdir_without_its_ledger(sound: Proven) -> None:
+    sound.ledger.close()
+    for path in sound.workdir.root.glob("ledger.sqlite*"):
+        path.unlink()
+    assert _checked(sound, 0)["proven"] == DONE
+
+
+def _write(path: str, text: str = "x") -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+
+    return spoil
+
+
+def _unlink(path: str) -> Callable[[Path], None]:
+    return lambda root: (root / path).unlink()
+
+
+def _flip(path: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        data = bytearray((root / path).read_bytes())
+        data[len(data) // 2] ^= 1
+        (root / path).write_bytes(data)
+
+    return spoil
+
+
+def _chmod(path: str) -> Callable[[Path], None]:
+    return lambda root: (root / path).chmod(0o604)
+
+
+def _remove(path: str) -> Callable[[Path], None]:
+    return lambda root: shutil.rmtree(root / path)
+
+
+def _link(root: Path) -> None:
+    (root / ENTRY / "findings/up").unlink()
+    (root / ENTRY / "findings/up").symlink_to("../monitor/6")
+
+
+LOG = "log/afl_libpng_readpng_0_container.log"
+POC = "poc/afl_libpng_readpng_AAH001.0123abcd"
+BUILD = "log/afl_libpng_build_10.0.0.1.log"
+DEFECTS = {
+    "missing trial": (_remove(ENTRY), [("missing", ENTRY)]),
+    "missing file": (_unlink(f"{ENTRY}/big"), [("missing", f"{ENTRY}/big")]),
+    "altered file": (_flip(f"{ENTRY}/big"), [("altered", f"{ENTRY}/big")]),
+    "altered mode": (_chmod(f"{ENTRY}/big"), [("altered", f"{ENTRY}/big")]),
+    "altered link": (_link, [("altered", f"{ENTRY}/findings/up")]),
+    "cut file": (lambda root: cut(root / ENTRY / "big", 10), [("altered", f"{ENTRY}/big")]),
+    "extra file in a trial": (_write(f"{ENTRY}/monitor/7"), [("extra", f"{ENTRY}/monitor/7")]),
+    "extra trial": (_write("ar/afl/libpng/readpng/9/ball.tar"), [("extra", "ar/afl/libpng/readpng/9")]),
+    "extra file in ar": (_write("ar/afl/x"), [("extra", "ar/afl/x")]),
+    "missing log": (_unlink(LOG), [("missing", LOG)]),
+    "altered log": (_flip(LOG), [("altered", LOG)]),
+    "altered build log": (_flip(BUILD), [("altered", BUILD)]),
+    "extra log": (_write("log/x.log"), [("extra", "log/x.log")]),
+    "missing poc": (_unlink(POC), [("missing", POC)]),
+    "altered poc": (_flip(POC), [("altered", POC)]),
+    "extra poc": (_write("poc/afl_libpng_readpng_NEW.01234567"), [("extra", "poc/afl_libpng_readpng_NEW.01234567")]),
+    "extra folder": (_write("poc/x/y"), [("extra", "poc/x")]),
+    "missing record": (_unlink(f"trials/{KEY}.json"), [("missing", f"trials/{KEY}.json")]),
+    "altered record": (_flip(f"trials/{KEY}.json"), [("altered", f"trials/{KEY}.json")]),
+    "extra record": (_write("trials/a,b,c,0.json"), [("extra", "trials/a,b,c,0.json")]),
+    "missing manifest": (_unlink(f"manifests/{KEY}.json"), [("missing", f"manifests/{KEY}.json")]),
+    "extra manifest": (_write("manifests/a,b,c,0.json"), [("extra", "manifests/a,b,c,0.json")]),
+    "missing execution": (_unlink(f"executions/{KEY}.json"), [("missing", f"executions/{KEY}.json")]),
+    "altered execution": (_flip(f"executions/{KEY}.json"), [("altered", f"executions/{KEY}.json")]),
+    "extra execution": (_write("executions/x"), [("extra", "executions/x")]),
+    "missing manifest.json": (_unlink("manifest.json"), [("missing", "manifest.json")]),
+    "damaged manifest.json": (_write("manifest.json", "{"), [("altered", "manifest.json")]),
+    "emptied manifest.json": (_write("manifest.json", "{}"), [("altered", "manifest.json")]),
+}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"), [pytest.param(*defect, id=name.replace(" ", "-")) for name, defect in DEFECTS.items()]
+)
+def test_each_defect_is_named(sound: Proven, spoil: Callable[[Path], None], expected: list[tuple[str, str]]) -> None:
+    spoil(sound.workdir.root)
+    assert _wrongs(sound) == expected
+
+
+@pytest.mark.parametrize("name", ["altered file", "missing log", "missing trial", "altered execution"])
+def test_defects_are_named_without_the_ledger(sound: Proven, name: str) -> None:
+    sound.ledger.close()
+    for path in sound.workdir.root.glob("ledger.sqlite*"):
+        path.unlink()
+    spoil, expected = DEFECTS[name]
+    spoil(sound.workdir.root)
+    assert _wrongs(sound) == expected
+
+
+def _told(sound: Proven) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((sound.workdir.root / "manifest.json").read_bytes())
+    return found
+
+
+def _forged(sound: Proven, change: Callable[[dict[str, Any]], object]) -> list[dict[str, Any]]:
+    told = _told(sound)
+    change(told)
+    (sound.workdir.root / "manifest.json").write_text(json.dumps(told))
+    wrong: list[dict[str, Any]] = _checked(sound, 1)["wrong"]
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(lambda told: told["campaign"].update(text="x"), "does not have its digest", id="text"),
+        pytest.param(
+            lambda told: told["campaign"].update(id="x"), "of another campaign than the ledger", id="campaign"
+        ),
+        pytest.param(lambda told: told["trials"].pop(), "does not tell of", id="trial is gone"),
+        pytest.param(
+            lambda told: told["trials"][0].update(manifest_sha256="0" * 64),
+            "that manifest.json tells of",
+            id="manifest",
+        ),
+        pytest.param(
+            lambda told: told["trials"][0]["files"].update({LOG: "0" * 64}), "its digests of", id="digest of a file"
+        ),
+        pytest.param(lambda told: told["trials"][0].update(state="dead"), "does not tell of", id="state"),
+        pytest.param(lambda told: told["trials"][0].update(fuzzer="../x"), "not as it was written", id="name"),
+    ],
+)
+def test_a_forged_manifest_is_named(sound: Proven, change: Callable[[dict[str, Any]], object], words: str) -> None:
+    assert any(words in one["message"] for one in _forged(sound, change))
+
+
+def test_a_forged_result_is_named_by_the_ledger(sound: Proven) -> None:
+    """Whoever rewrites a trial's file, its manifest and manifest.json alike has not rewritten the ledger."""
+    root = sound.workdir.root
+    _flip(LOG)(root)
+    path = root / "manifests" / f"{KEY}.json"
+    told = json.loads(path.read_bytes())
+    for entry in told["entries"]:
+        if entry["path"] == LOG:
+            entry["sha256"] = hashlib.sha256((root / LOG).read_bytes()).hexdigest()
+    path.write_text(json.dumps(told))
+    assert ("altered", f"manifests/{KEY}.json") in _wrongs(sound)
+
+
+def test_many_defects_at_once_are_bounded_on_a_terminal(sound: Proven) -> None:
+    for number in range(50):
+        _write(f"log/extra{number}")(sound.workdir.root)
+    _flip(LOG)(sound.workdir.root)
+    lines = call("verify", str(sound.workdir.root), code=1).stdout.splitlines()
+    assert lines[0].startswith("Not well: 1 altered, 50 extra; 2 of 3 trials are there as they were written")
+    assert len([line for line in lines if line.startswith("extra: ")]) == 21
+    assert lines[-1] == "extra: and 30 more, which --json lists"
+    assert len(_checked(sound, 1)["wrong"]) == 51
+
+
+def test_names_from_outside_are_fit_for_a_terminal(sound: Proven) -> None:
+    (sound.workdir.root / "log" / os.fsdecode(b"\x1b[2J\xff")).write_text("x")
+    said = call("verify", str(sound.workdir.root), code=1).stdout
+    assert "\x1b" not in said
+    assert "extra: log/" in said
+
+
+def test_a_poc_that_was_extracted_later_proves_itself(sound: Proven) -> None:
+    name = f"afl_libpng_readpng_AAH003.{hashlib.sha256(b'later').hexdigest()[:8]}"
+    (sound.workdir.pocs / name).write_bytes(b"later")
+    (sound.workdir.pocs / "index.json").write_text("[]")
+    assert _checked(sound, 0)["ok"]
+
+
+def test_what_the_dispatcher_built_is_no_extra(sound: Proven) -> None:
+    (sound.workdir.logs / "afl_libpng_build_10.9.9.9.log").write_text("built")
+    (sound.workdir.logs / "dispatcher.jsonl.1").write_text("{}")
+    assert _checked(sound, 0)["notes"] == [
+        "1 build logs are in no trial's manifest, and were not compared with anything"
+    ]
+
+
+def test_dead_trials_are_missing_by_name_and_reason(tmp_path: Path) -> None:
+    made = proven(tmp_path)
+    with closing(made.ledger):
+        made.finish()
+        found = _checked(made, 1)
+    assert (found["expected"], found["proven"]) == (4, DONE)
+    message = "ended_early: the fuzzer ended after 2.1 s of 20 s"
+    assert found["wrong"] == [{"fault": "missing", "path": "ar/afl/libpng/readpng/3", "message": message}]
+
+
+def test_a_campaign_that_goes_on_is_told(tmp_path: Path) -> None:
+    made = proven(tmp_path)
+    with closing(made.ledger):
+        assert _checked(made, 1)["notes"] == ["the campaign has not ended: trials that still run count as missing"]
+
+
+def test_a_captains_workdir_is_unproven(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    merged.add()
+    merged.add(("afl", "libpng", "readpng", 2))
+    found = _checked(merged.root, 1)
+    assert [(one["fault"], one["path"]) for one in found["wrong"]] == [
+        ("missing", "ar/afl/libpng/readpng/1"),
+        ("unproven", "ar/afl/libpng/readpng/0"),
+        ("unproven", "ar/afl/libpng/readpng/2"),
+    ]
+    assert (found["expected"], found["proven"]) == (None, 0)
+    assert "nobody wrote down what the files were" in found["notes"][0]
+
+
+def test_a_cut_tarball_of_a_captain_is_missing(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    cut(merged.add(ball=a_ball()), 1000)
+    assert _wrongs(merged.root) == [("missing", ENTRY)]
+
+
+def test_what_is_no_workdir_is_refused(tmp_path: Path) -> None:
+    assert "has no folder ar/" in refused("verify", str(tmp_path))
+
+
+def test_a_manifest_of_another_version_is_refused(sound: Proven) -> None:
+    (sound.workdir.root / "manifest.json").write_text('{"version": 2}')
+    assert "of another version" in refused("verify", str(sound.workdir.root))
+
+
+def test_what_manifest_json_tells(sound: Proven) -> None:
+    told = _told(sound)
+    assert told["made_by"] == "magma-remote dispatch"
+    assert told["campaign"]["text"] == TEXT
+    assert told["campaign"]["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
+    assert told["campaign"]["settings"] == {"REPEAT": 4, "FUZZERS": ["afl"], "TIMEOUT": "20s"}
+    assert told["magma"] == {
+        "commit": COMMIT,
+        "dirty": True,
+        "changes": [" M fuzzers/afl/run.sh"],
+        "tree": "ab" * 32,
+    }
+    assert told["versions"]["docker"] is None
+    trial = told["trials"][1]
+    names = ("fuzzer", "target", "program", "run", "state", "execution", "worker", "host", "cpus", "attempts")
+    assert [trial[name] for name in names] == [
+        "afl",
+        "libpng",
+        "readpng",
+        1,
+        "done",
+        "1-0a1b2c",
+        "w1",
+        "127.0.0.1",
+        [1],
+        1,
+    ]
+    assert (trial["started_at"], trial["ended_at"], trial["worker_name"], trial["image"]) == (
+        1100.0,
+        1121.5,
+        None,
+        None,
+    )
+    path = sound.workdir.root / "ar/afl/libpng/readpng/1/big"
+    assert trial["files"]["ar/afl/libpng/readpng/1/big"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert told["images"] == {"afl/libpng": {"manifest": None, "recipes": [], "ids": []}}
