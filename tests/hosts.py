@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.lab import Lab
 
 FOLDERS = ("/etc", "/opt", "/usr", "/var", "/home", "/root")
+OURS = ("/etc", "/opt", "/usr/local", "/var/lib", "/home", "/root")  # what no package owns can only be here
 # What a running system writes by itself, whoever looks.
 NOISE = (
     "/var/log/*",
@@ -95,7 +96,7 @@ class Look:
 
 def look(lab: Lab, host: str, *, by_content: bool = False, without: Sequence[str] = ()) -> Look:
     """Look at a host, `without` the files that these patterns match."""
-    arguments = json.dumps([FOLDERS, [*NOISE, *without], by_content])
+    arguments = json.dumps([OURS if by_content else FOLDERS, [*NOISE, *without], by_content])
     packages = lab.run(host, "dpkg-query", "--show", "--showformat", "${Package} ${Version} ${db:Status-Abbrev}\n").text
     services = "systemctl list-units --type=service --state=running --no-legend --plain | cut -d' ' -f1"
     return Look(

@@ -18,6 +18,8 @@ from tests.quickruns import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.timeout(1200)  # the hosts' image is built here where no test before has built it
+
 HOSTS = ("dispatcher1", "worker1")
 CGROUPS = Path("/sys/fs/cgroup")
 
