@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from magma_remote.model.pinned import PinnedImage
 
 
-class MemoryServer:
+class MemoryShelf:
     """What a registry holds: `images` maps (name, manifest) to the image's id and recipe. Set `up` to False."""
 
     def __init__(self) -> None:
@@ -28,8 +28,8 @@ class MemoryServer:
 class MemoryRegistry:
     """A `Registry` as the engine of one runner sees it; `pulls` are those that fetched something."""
 
-    def __init__(self, runner: MemoryRunner, server: MemoryServer | None = None, address: str = "reg:5000") -> None:
-        self.server = server or MemoryServer()
+    def __init__(self, runner: MemoryRunner, server: MemoryShelf | None = None, address: str = "reg:5000") -> None:
+        self.server = server or MemoryShelf()
         self.pulls: list[PinnedImage] = []
         self._runner = runner
         self._address = address

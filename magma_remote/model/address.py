@@ -78,6 +78,8 @@ def parse_host(text: str) -> str:
 
 def parse_registry(text: str) -> str:
     """The same text, `host:port` as Docker takes it before an image's name; ValueError, perhaps with a hint."""
+    if is_host(text):
+        raise ValueError(f"did you mean {text}:5000?")
     address = Address.parse(text)
     if address.path or ":" in address.host:
         raise ValueError("Docker knows a registry by its name or IPv4 address, and its port")

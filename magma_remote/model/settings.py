@@ -141,7 +141,7 @@ def read_worker(document: Table, *, locate: Callable[[str], Path], name: str, us
         "WORKER_IP": _HOST,
     }
     registry = reader.text("REGISTRY", parse_registry, _REGISTRY) or ""
-    if not registry:
+    if reader.fields.node("REGISTRY") is None:
         required["MAGMA"] = "the path of a Magma tree, or REGISTRY where the dispatcher has one"
     for key, allowed in required.items():
         reader.fields.require(key, allowed)

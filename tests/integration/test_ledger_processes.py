@@ -14,7 +14,7 @@ import pytest
 
 from magma_remote.adapters import sqlite_file
 from magma_remote.adapters.sqlite import SqliteLedger
-from magma_remote.errors import LedgerError
+from magma_remote.errors import LedgerAwayError, LedgerError
 from magma_remote.model.entries import (
     JobState,
 )
@@ -116,7 +116,7 @@ def test_one_who_writes_for_too_long_is_told_of(
     path: Path, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_file, "PATIENCE", 0.05)
-    told = pytest.raises(LedgerError, match=r"ledger\.sqlite: .*another process has been writing")
+    told = pytest.raises(LedgerAwayError, match=r"ledger\.sqlite: .*another process has been writing")
     with closing(SqliteLedger(path)) as other, ledger.transaction(), told:
         other.save_warnings([])
 

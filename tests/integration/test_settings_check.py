@@ -102,6 +102,8 @@ def test_a_start_that_was_killed_at_once_goes_on(place: Path) -> None:
     (place / "workdir" / "log" / "dispatcher.jsonl").touch()
     assert len(refused(place)) == 2
     (place / "workdir" / ".lock").touch()
+    (place / "workdir" / "log" / "afl_libpng_build_192.0.2.7.log").touch()  # as `images` leaves it
+    (place / "workdir" / "staging").mkdir()  # as it does where it is killed
     dispatch()
     (place / "workdir" / "log" / "other.log").touch()
     assert len(refused(place)) == 2

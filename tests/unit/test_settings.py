@@ -71,11 +71,12 @@ def test_a_dispatcher_with_the_least() -> None:
 def test_a_dispatcher_with_everything() -> None:
     text = (
         "COPY_TYPE: scp\nQUEUE: unix:/run/q\nSSH_KEY: key\nSSH_KNOWN_HOSTS: /etc/hosts\n"
-        "FETCHES: 8\nTTR: 600\nMAX_ATTEMPTS: 5"
+        "FETCHES: 8\nTTR: 600\nMAX_ATTEMPTS: 5\nREGISTRY: 127.0.0.1:5000"
     )
     settings = dispatcher(with_all(DISPATCHER, text))
     assert (settings.copy_type, settings.queue) == ("scp", Address(path="/run/q"))
     assert (settings.fetches, settings.ttr, settings.max_attempts) == (8, 600, 5)
+    assert settings.registry == "127.0.0.1:5000"
     assert (settings.ssh_key, settings.ssh_known_hosts) == (Path("/here/key"), Path("/etc/hosts"))
 
 
@@ -106,6 +107,12 @@ def test_a_worker_with_everything() -> None:
     assert (settings.keep_workdirs, settings.name, settings.housekeeping_cpus) == (True, "w-1", (0, 3))
     assert (settings.ssh_port, settings.ssh_user) == (2222, "magma")
     assert settings.queue == Address(host="::1", port=5)
+
+
+def test_a_worker_with_a_registry_needs_no_tree() -> None:
+    keys = {key: value for key, value in WORKER.items() if key != "MAGMA"}
+    settings = worker(with_all(keys, "REGISTRY: registry.example:5000"))
+    assert (settings.registry, settings.magma) == ("registry.example:5000", None)
 
 
 def test_the_queue_is_the_dispatchers_in_ipv6_too() -> None:
@@ -177,6 +184,23 @@ def test_the_queue_is_the_dispatchers_in_ipv6_too() -> None:
             "QUEUE: localhost",
             f'1: QUEUE: found "localhost"; allowed: {SOCKET}; did you mean localhost:11300?',
             id="host alone",
+        ),
+        pytest.param(
+            "REGISTRY: 127.0.0.1",
+            '1: REGISTRY: found "127.0.0.1"; allowed: host:port; did you mean 127.0.0.1:5000?',
+            id="registry without a port",
+        ),
+        pytest.param(
+            'REGISTRY: "[::1]:5000"',
+            '1: REGISTRY: found "[::1]:5000"; allowed: host:port; '
+            "Docker knows a registry by its name or IPv4 address, and its port",
+            id="registry in IPv6",
+        ),
+        pytest.param(
+            "REGISTRY: /run/registry.sock",
+            '1: REGISTRY: found "/run/registry.sock"; allowed: host:port; '
+            "Docker knows a registry by its name or IPv4 address, and its port",
+            id="registry on a socket",
         ),
     ],
 )

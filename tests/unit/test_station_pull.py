@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from magma_remote.adapters.memory_registry import MemoryRegistry, MemoryServer
+from magma_remote.adapters.memory_registry import MemoryRegistry, MemoryShelf
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.ports import Pulled
 from magma_remote.runtime import preflight
@@ -23,9 +23,9 @@ PAIRS = (("afl", "libpng"), ("libfuzzer", "libpng"))
 
 
 @pytest.fixture
-def server(bench: Bench) -> MemoryServer:
+def server(bench: Bench) -> MemoryShelf:
     """A registry with both images, at the other end of the station's tunnel; the station's machine has no tree."""
-    server = MemoryServer()
+    server = MemoryShelf()
     bench.has_tree = False
     bench.registry = MemoryRegistry(bench.runner, server)
     for pair in PAIRS:
@@ -37,10 +37,11 @@ def server(bench: Bench) -> MemoryServer:
 def broadcast(bench: Bench, **more: Any) -> Broadcast:
     images = tuple(PinnedImage(fuzzer=fuzzer, target=target, manifest=MANIFEST) for fuzzer, target in PAIRS)
     message = bench.broadcast(FUZZERS=["afl", "libfuzzer"], TARGETS=["libpng"])
-    return replace(message, **{"images": images, "uid": os.getuid() or 642, "gid": 642} | more)
+    values: dict[str, Any] = {"images": images, "uid": os.getuid() or 642, "gid": 642} | more
+    return replace(message, **values)
 
 
-def test_images_are_pulled_and_run_without_a_tree(bench: Bench, server: MemoryServer) -> None:
+def test_images_are_pulled_and_run_without_a_tree(bench: Bench, server: MemoryShelf) -> None:
     assert server.up
     (bench.workdirs / "log").mkdir(parents=True)
     stale = bench.workdirs / "log" / "afl_libpng_build_192.0.2.7.log"
@@ -57,7 +58,7 @@ def test_images_are_pulled_and_run_without_a_tree(bench: Bench, server: MemorySe
     assert not stale.exists()
 
 
-def test_an_image_that_is_there_is_not_pulled_again(bench: Bench, server: MemoryServer) -> None:
+def test_an_image_that_is_there_is_not_pulled_again(bench: Bench, server: MemoryShelf) -> None:
     prepare(bench.station(), broadcast(bench))
     bench.stations[0].release()
     server.up = False
@@ -66,7 +67,7 @@ def test_an_image_that_is_there_is_not_pulled_again(bench: Bench, server: Memory
     assert len(bench.registry.pulls) == 2
 
 
-def test_only_what_can_run_here_is_pulled(bench: Bench, server: MemoryServer) -> None:
+def test_only_what_can_run_here_is_pulled(bench: Bench, server: MemoryShelf) -> None:
     assert server.up
     text = '{"REPEAT": 1, "FUZZERS": ["afl", "libfuzzer"], "FUZZER_CAMPAIGN_WORKERS": {"afl": 5}, "TIMEOUT": "1m"}'
     news = prepare(bench.station(), broadcast(bench, text=text))
@@ -75,7 +76,7 @@ def test_only_what_can_run_here_is_pulled(bench: Bench, server: MemoryServer) ->
     assert [image.fuzzer for image in bench.registry.pulls] == ["libfuzzer"]
 
 
-def test_a_registry_that_is_away_makes_unfit_and_may_come_back(bench: Bench, server: MemoryServer) -> None:
+def test_a_registry_that_is_away_makes_unfit_and_may_come_back(bench: Bench, server: MemoryShelf) -> None:
     server.up = False
     station = bench.station()
     assert "does not answer" in prepare(station, broadcast(bench)).unfit
@@ -84,13 +85,13 @@ def test_a_registry_that_is_away_makes_unfit_and_may_come_back(bench: Bench, ser
     assert prepare(station, broadcast(bench)).unfit == ""
 
 
-def test_an_image_without_our_label_is_refused(bench: Bench, server: MemoryServer) -> None:
+def test_an_image_without_our_label_is_refused(bench: Bench, server: MemoryShelf) -> None:
     for at, image in server.images.items():
         server.images[at] = replace(image, digest="")
     assert "it has no label of ours" in prepare(bench.station(), broadcast(bench)).unfit
 
 
-def test_images_for_another_user(bench: Bench, server: MemoryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_for_another_user(bench: Bench, server: MemoryShelf, monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.up
     monkeypatch.setattr(os, "getuid", lambda: 1001)
     unfit = prepare(bench.station(), broadcast(bench, uid=642)).unfit
@@ -109,7 +110,7 @@ def test_a_worker_without_registry_says_so(bench: Bench) -> None:
     assert not bench.runner.builds
 
 
-def test_a_dispatcher_without_registry_and_a_worker_without_tree(bench: Bench, server: MemoryServer) -> None:
+def test_a_dispatcher_without_registry_and_a_worker_without_tree(bench: Bench, server: MemoryShelf) -> None:
     assert server.up
     assert "settings have no MAGMA" in prepare(bench.station(), broadcast(bench, images=(), uid=0, gid=0)).unfit
 
