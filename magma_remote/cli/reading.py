@@ -14,6 +14,7 @@ from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import ConfigError
 from magma_remote.model.document import Node, Table
+from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
 from magma_remote.runtime.asked import asked_of_ledger
 from magma_remote.runtime.experiment import read_experiment
@@ -75,7 +76,7 @@ def load_experiment(workdir: Path, *, processes: int | None = None) -> Experimen
     UsageError where it is none, StorageError or LedgerError where it cannot be read.
     """
     with ledger_of(workdir) as ledger:
-        asked = asked_of_ledger(ledger, settings_of(ledger)) if ledger and ledger.campaign() else None
+        asked = asked_of_ledger(Workdir(workdir), ledger, settings_of(ledger)) if ledger and ledger.campaign() else None
     progress = Progress("Reading trials")
     return read_experiment(workdir, processes=processes, on_progress=progress, asked=asked)
 

@@ -27,9 +27,11 @@ _NEVER = Why(reason="never_ran", message="it was asked for, and nobody wrote dow
 _READ = "mend the file, or move it out of the way"
 
 
-def asked_of_ledger(ledger: Ledger, settings: Mapping[str, object]) -> Asked:
+def asked_of_ledger(workdir: Workdir, ledger: Ledger, settings: Mapping[str, object]) -> Asked:
     """Of a dispatched campaign; `settings` are its file's keys and values."""
     campaign = ledger.campaign()
+    path = workdir.root / PROVENANCE
+    told = facts_in(read_json(path, _READ)) if path.exists() else {}
     trials = {_trial(entry): _why(entry) for entry in ledger.jobs()}
     return Asked(
         trials=trials,
@@ -37,7 +39,7 @@ def asked_of_ledger(ledger: Ledger, settings: Mapping[str, object]) -> Asked:
         poll=_poll(settings),
         repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
         settings=settings,
-        facts={"campaign": campaign.config_id, "file": campaign.source} if campaign else {},
+        facts={"campaign": campaign.config_id, "file": campaign.source, **told} if campaign else {},
         source="magma-remote dispatch",
     )
 
@@ -70,7 +72,7 @@ def _asked_of_manifest(path: Path) -> Asked:
         campaign = found["campaign"]
         settings = campaign["settings"] or {}
         trials = {_key(trial): _told(trial) for trial in found["trials"]}
-        facts = {key: found.get(key) for key in ("magma", "images", "versions")}
+        facts = facts_in(found)
         return Asked(
             trials=trials,
             timeout=campaign["timeout"],
@@ -82,6 +84,11 @@ def _asked_of_manifest(path: Path) -> Asked:
         )
     except (LookupError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is not of this version of the program ({error!r}): {_READ}") from error
+
+
+def facts_in(found: Mapping[str, Any]) -> dict[str, object]:
+    """What manifest.json tells of a campaign beside its trials and its file."""
+    return {key: found.get(key) for key in ("magma", "images", "versions", "workers")}
 
 
 def _key(trial: Mapping[str, Any]) -> Trial:

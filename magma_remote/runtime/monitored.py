@@ -64,7 +64,9 @@ class Reading:
         )
 
     def _was_not_launched(self, trial: Trial) -> bool:
-        """Captain archives a trial whose seeds were all pruned as it does every other one."""
+        """Captain archives a trial whose seeds were all pruned as it does every other one; ours were judged."""
+        if self._record(trial).exists():
+            return False
         log = self.workdir.logs / f"{'_'.join(map(str, trial))}_container.log"
         try:
             with log.open(errors="replace") as lines:
@@ -72,10 +74,13 @@ class Reading:
         except OSError:
             return False  # nothing is known
 
+    def _record(self, trial: Trial) -> Path:
+        return self.workdir.records / f"{','.join(map(str, trial))}.json"
+
     def _warned(self, trial: Trial) -> tuple[str, ...]:
         """What was told beside the trial when it ended, but for what its dumps tell too."""
         try:
-            record = json.loads((self.workdir.records / f"{','.join(map(str, trial))}.json").read_bytes())
+            record = json.loads(self._record(trial).read_bytes())
             return tuple(str(text) for text in record["warnings"] if "no canary" not in text)
         except (OSError, ValueError, LookupError, TypeError):
             return ()

@@ -14,6 +14,7 @@ from magma_remote.model.experiment import summarize
 from magma_remote.runtime.experiment import read_experiment
 from tests.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
 from tests.merged import FIRST, Ball, Merged, Place, a_ball, cut, dump, usual
+from tests.proven import COMMIT, JOBS, proven
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,3 +239,23 @@ def test_a_trial_that_nobody_asked_for_is_told(tmp_path: Path) -> None:
         experiment = load_experiment(merged.root)
     assert experiment.problems == ("ar/afl/libpng/readpng/0 is a trial that the campaign did not ask for; it was read",)
     assert summarize(experiment.trials)["results"]["afl"]
+
+
+def test_without_the_ledger_manifest_json_tells(tmp_path: Path) -> None:
+    made = proven(tmp_path)
+    with closing(made.ledger):
+        made.finish()
+        by_ledger = load_experiment(made.workdir.root)
+    for path in made.workdir.root.glob("ledger.sqlite*"):
+        path.unlink()
+    (made.workdir.entry(JOBS[0]) / "monitor/5").unlink()
+    found = load_experiment(made.workdir.root)
+    assert [(one.run, one.reason, one.message) for one in found.missing] == [
+        (3, "ended_early", "the fuzzer ended after 2.1 s of 20 s")
+    ]
+    assert (found.missing, found.settings, found.facts) == (by_ledger.missing, by_ledger.settings, by_ledger.facts)
+    assert (found.expected, found.timeout, found.poll, found.repeat) == (4, 20.0, 5, 4)
+    magma = found.facts["magma"]
+    assert isinstance(magma, dict)
+    assert magma["commit"] == COMMIT
+    assert [trial.polls for trial in found.trials] == [0, 1, 1]
