@@ -40,6 +40,10 @@ class Lab:
         self.station = MemoryStation("w", self.clock, {}, MemoryMachine(prepare_seconds=PREPARE_SECONDS))
         self.following = Following(self.queue, self.station, self.clock)
 
+    @property
+    def state(self) -> WorkerState:
+        return self.following.state
+
     def hear(self, message: Broadcast, *, idle: bool = True) -> None:
         broadcast(self.queue, message)
         self.following.look()
@@ -59,7 +63,7 @@ def lab() -> Lab:
     made = Lab()
     made.hear(FIRST)
     made.wait()
-    assert made.following.state is WorkerState.READY
+    assert made.state is WorkerState.READY
     return made
 
 
@@ -77,7 +81,7 @@ def test_more_images_are_a_reason_to_set_up_again(lab: Lab, message: Broadcast, 
     lab.hear(message)
     assert lab.station.prepared == ([FIRST, message] if again else [FIRST])
     lab.wait()
-    assert lab.following.state is WorkerState.READY
+    assert lab.state is WorkerState.READY
 
 
 def test_runs_end_first(lab: Lab) -> None:
@@ -97,6 +101,6 @@ def test_more_images_while_it_sets_up() -> None:
     assert lab.station.prepared == [FIRST], "it is not given up"
     lab.wait()
     assert lab.station.prepared == [FIRST, more]
-    assert lab.following.state is WorkerState.PREPARING
+    states = [lab.state]
     lab.wait()
-    assert lab.following.state is WorkerState.READY
+    assert [*states, lab.state] == [WorkerState.PREPARING, WorkerState.READY]
