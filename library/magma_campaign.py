@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.magma_cli import EXECUTABLE, CommandError, ask, call, campaign_words, run_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 DOCUMENTATION = r"""
 module: magma_campaign
@@ -22,6 +28,14 @@ options:
       - Path of the campaign file on the host that the module runs on.
       - Playbooks get it from C(-e @campaign.hjson) as the variable C(magma_campaign_file).
     type: path
+  content:
+    description:
+      - What the campaign file holds, where O(file) is on another host and only names it in messages.
+    type: str
+  tree_required:
+    description: Whether a campaign without a Magma tree, neither by its C(MAGMA) nor by O(magma), is refused.
+    type: bool
+    default: true
   magma:
     description: Path of the Magma tree to use instead of the file's C(MAGMA).
     type: path
@@ -59,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 campaign:
-  description: What the file says.
+  description: What the file says; null where it has no tree and needs none.
   returned: success
   type: dict
   contains:
@@ -99,10 +113,13 @@ campaign:
 
 ARGUMENTS = {
     "file": {"type": "path"},
+    "content": {"type": "str"},
+    "tree_required": {"type": "bool", "default": True},
     "magma": {"type": "path"},
     "jobs": {"type": "bool", "default": False},
     **EXECUTABLE,
 }
+ANSWERS = (0, 2)  # 2: the campaign does not hold, and the answer says why
 NO_FILE = (
     "no campaign file was given: name one with -e @FILE.hjson, such as "
     "`ansible-playbook campaign.yml -e @examples/demo.hjson`"
@@ -115,14 +132,44 @@ MISSING = (
 
 def work(module: Any) -> dict[str, Any]:
     """What `validate` says and, where asked, `jobs`."""
-    if module.params["file"] is None:
+    if not module.params["file"]:
         raise CommandError(NO_FILE)
-    words = campaign_words(module.params)
-    campaign = ask(module, "validate", "--json", *words, missing=MISSING)
+    with _at_hand(module.params) as path:
+        words = campaign_words({**module.params, "file": path})
+        campaign = ask(module, "validate", "--json", *words, accepted=ANSWERS, missing=MISSING)
+        if "problems" in campaign:
+            return _refused(module.params, campaign["problems"])
+        if module.params["jobs"]:
+            campaign["job_list"] = _jobs(module, words)
+    campaign["source"] = module.params["file"]
     campaign["pairs"] = [{"fuzzer": fuzzer, "target": target} for fuzzer, target in campaign["pairs"]]
-    if module.params["jobs"]:
-        campaign["job_list"] = _jobs(module, words)
     return {"changed": False, "campaign": campaign}
+
+
+@contextmanager
+def _at_hand(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The path of a file that holds the campaign, for the block; the command may run as another user."""
+    if parameters["content"] is None:
+        yield parameters["file"]
+        return
+    with TemporaryDirectory(prefix="magma-campaign-") as folder:
+        path = Path(folder) / "campaign.hjson"
+        path.write_text(parameters["content"], encoding="utf-8")
+        Path(folder).chmod(0o755)
+        path.chmod(0o644)
+        yield str(path)
+
+
+def _refused(parameters: Mapping[str, Any], problems: list[dict[str, Any]]) -> dict[str, Any]:
+    """All that is wrong in one error, unless the tree is another's to tell."""
+    if not parameters["tree_required"] and any(one["key"] == "MAGMA" and one["line"] is None for one in problems):
+        return {"changed": False, "campaign": None}
+    lines = [f"{_place(parameters['file'], one['line'])}: {one['text']}" for one in problems]
+    raise CommandError("\n".join(lines))
+
+
+def _place(file: str, line: int | None) -> str:
+    return file if line is None else f"{file}:{line}"
 
 
 def _jobs(module: Any, words: list[str]) -> list[dict[str, Any]]:

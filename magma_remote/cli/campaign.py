@@ -11,7 +11,7 @@ from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.adapters.text_file import read_text
 from magma_remote.cli.beside import print_json
 from magma_remote.cli.loading import MAGMA, load
-from magma_remote.cli.overview import overview, summary
+from magma_remote.cli.overview import overview, problems, summary
 from magma_remote.errors import ConfigError, UsageError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.captainrc_import import import_captainrc as translate
@@ -37,7 +37,12 @@ def validate(file: Path, magma: Path | None, *, as_json: bool) -> None:
       magma-remote validate campaign.hjson --magma ~/magma
       magma-remote validate campaign.hjson --json | jq .jobs
     """  # noqa: D301 - click's mark for lines that stay as they are
-    loaded = load(file, magma)
+    try:
+        loaded = load(file, magma)
+    except ConfigError as error:
+        if as_json:
+            print_json(problems(error))
+        raise
     if as_json:
         print_json(summary(loaded))
         return

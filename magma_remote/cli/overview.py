@@ -13,6 +13,8 @@ from magma_remote.runtime.tree_digest import pairs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from magma_remote.errors import ConfigError
+
     from .loading import Loaded
 
 _FLAGS = ("cache_on_disk", "no_archive", "isan", "harden", "poc_extract")
@@ -50,6 +52,16 @@ def summary(loaded: Loaded) -> dict[str, Any]:
         "timeout": campaign.timeout.seconds,
         "notes": list(loaded.notes),
         "cpus": CpuRequest.of(campaign).members(),
+    }
+
+
+def problems(error: ConfigError) -> dict[str, Any]:
+    """What `validate --json` prints where the campaign does not hold; `line` is null where no line is to blame."""
+    return {
+        "problems": [
+            {"key": problem.key, "line": problem.line, "text": str(problem), "source": problem.source or error.source}
+            for problem in error.problems
+        ]
     }
 
 

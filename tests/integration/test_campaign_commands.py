@@ -122,6 +122,19 @@ def test_everything_wrong_at_once_on_stderr(seed: Path) -> None:
     assert lines[2].startswith("bad.hjson: FUZZERS: missing")
 
 
+def test_everything_wrong_for_programs(seed: Path) -> None:
+    (seed / "bad.hjson").write_text('REPEAT: 0\nFUZZERS: ["afl"]\nTARGETS: ["libpng"]\n', encoding="utf-8")
+    done = magma_remote("validate", "bad.hjson", "--json", cwd=seed)
+    problems = json.loads(done.stdout)["problems"]
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == len(problems)
+    assert [(problem["key"], problem["line"], problem["source"]) for problem in problems] == [
+        ("REPEAT", 1, "bad.hjson"),
+        ("MAGMA", None, "bad.hjson"),
+    ]
+    assert problems[0]["text"] == "REPEAT: found 0; allowed: an integer of 1 or more"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -72,6 +72,23 @@ def test_all_errors_of_a_campaign_are_one_message(tmp_path: Path) -> None:
     assert "FUZZERS: missing" in found["msg"]
 
 
+NO_TREE = 'REPEAT: 1\nFUZZERS: ["afl"]\nTARGETS: ["libpng"]\nTIMEOUT: \'{{ 7 * 7 }}s\'\n'
+
+
+def test_a_campaign_without_a_tree_may_be_for_another_host(tmp_path: Path) -> None:
+    (tmp_path / "c.hjson").write_text(NO_TREE, encoding="utf-8")
+    found = module("magma_campaign", file=str(tmp_path / "c.hjson"), tree_required=False, executable=str(COMMAND))
+    assert (found["failed"], found["campaign"]) == (False, None)
+
+
+def test_a_campaign_of_another_host_is_known_by_its_content() -> None:
+    given = {"content": NO_TREE, "magma": str(ROOT / "examples" / "magma"), "executable": str(COMMAND)}
+    found = module("magma_campaign", file="/far/c.hjson", **given)
+    lines = found["msg"].splitlines()
+    assert lines[0].startswith("/far/c.hjson:2: FUZZERS: ")
+    assert lines[1].startswith("/far/c.hjson:4: TIMEOUT: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
