@@ -35,11 +35,11 @@ def generated(
     lost: int = 0,
     seed: int = 1,
 ) -> Experiment:
-    """`programs` of each target; times are exponential with a rate of each fuzzer and bug. `lost` trials are missing."""
+    """Times are exponential with a rate of each fuzzer and bug, late bugs being hard; `lost` trials are missing."""
     random = Random(seed)
     names = [*FUZZERS, *(f"fuzzer{i}" for i in range(fuzzers))][:fuzzers]
     rates = {
-        (fuzzer, target, bug): (0.6 + skill / fuzzers) * 10 ** random.gauss(-bug * 0.4 - 2.2, 0.6)
+        (fuzzer, target, bug): _rate(random, skill / fuzzers, bug)
         for skill, fuzzer in enumerate(names)
         for target in range(targets)
         for bug in range(bugs)
@@ -80,6 +80,13 @@ def _trial(random: Random, rates: Rates, job: tuple[str, int, int, int], bugs: i
         polls=17_000,
         last_stamp=86_395,
     )
+
+
+def _rate(random: Random, skill: float, bug: int) -> float:
+    """Events a second; some fuzzers are blind to some bugs."""
+    if random.random() < bug / 12:
+        return 1e-12
+    return (0.5 + skill) * 10 ** random.gauss(-bug * 0.33 - 2.6, 0.9)
 
 
 def _stamp(seconds: float) -> int:

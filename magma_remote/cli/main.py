@@ -27,6 +27,7 @@ COMMANDS = {
     "jobs": "magma_remote.cli.campaign",
     "logs": "magma_remote.cli.logs",
     "quickrun": "magma_remote.cli.quickrun",
+    "report": "magma_remote.cli.report",
     "status": "magma_remote.cli.status",
     "summary": "magma_remote.cli.summary",
     "validate": "magma_remote.cli.campaign",

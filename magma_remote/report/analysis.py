@@ -37,7 +37,7 @@ def analyse(experiment: Experiment, on_progress: Callable[[int, int], None] = la
         fuzzers=tuple(sorted({fuzzer for fuzzer, _ in groups})),
         targets=tuple(targets),
         overall=overall_counts(groups),
-        soles=tuple(sole for target in targets for bug in target.bugs for sole in _soles(bug)),
+        soles=tuple(sole for target in targets for bug in target.bugs if (sole := _sole(bug))),
     )
 
 
@@ -118,23 +118,19 @@ def _lettered(bug: Bug, pairs: Sequence[BugPair]) -> Bug:
     return replace(bug, finders=tuple(finders), pairs=tuple(pairs))
 
 
-def _soles(bug: Bug) -> list[Sole]:
-    """The kinds in which one fuzzer alone saw `bug`: both, or triggering only; nothing where one fuzzer ran at all."""
-    found = []
-    for kind in (Kind.TRIGGERED, Kind.REACHED):
-        able = [finder for finder in bug.finders if finder.times(kind).seen]
-        others = [finder.times(kind) for finder in bug.finders if finder not in able]
-        if len(able) == 1 and others:
-            unsure = (finder for finder in bug.finders if finder not in able)
-            found.append(
-                Sole(
-                    bug=bug,
-                    kind=kind,
-                    finder=able[0],
-                    others=sum(times.n for times in others),
-                    unsure=tuple(
-                        finder.fuzzer for finder in unsure if finder.times(kind).n < finder.times(kind).expected
-                    ),
-                )
-            )
-    return found
+def _sole(bug: Bug) -> Sole | None:
+    """The one fuzzer that saw `bug`, if others ran there at all."""
+    able = {kind: [finder for finder in bug.finders if finder.times(kind).seen] for kind in Kind}
+    kind = Kind.TRIGGERED if able[Kind.TRIGGERED] else Kind.REACHED
+    if len(able[kind]) != 1 or len(bug.finders) == 1:
+        return None
+    finder = able[kind][0]
+    others = [other for other in bug.finders if other is not finder]
+    return Sole(
+        bug=bug,
+        kind=kind,
+        finder=finder,
+        also_reached=len(able[Kind.REACHED]) == 1,
+        others=sum(other.times(kind).n for other in others),
+        unsure=tuple(other.fuzzer for other in others if other.times(kind).n < other.times(kind).expected),
+    )

@@ -155,14 +155,16 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Sole:
-    """A bug that one fuzzer alone saw, over all trials that are there; `others` counted repeats did not see it.
+    """A bug that one fuzzer alone triggered, over all trials that are there, or reached where none triggered it.
 
-    `unsure` names the fuzzers of which a repeat is not counted: one that is missing might have seen it.
+    `also_reached`: no other even reached it. `others` counted repeats did not see it. `unsure` names the fuzzers of
+    which a repeat is not counted: one that is missing might have seen it.
     """
 
     bug: Bug
     kind: Kind
     finder: Finder
+    also_reached: bool
     others: int
     unsure: tuple[str, ...]
 

@@ -109,10 +109,10 @@ def restricted(curve: Curve, n: int, horizon: float) -> Restricted:
     mean, variance = restricted_mean(curve, horizon)
     mean = min(mean, horizon)
     if not any(curve.events):
-        return Restricted(mean=horizon, why="no trial had it")
+        return Restricted(mean=horizon, why="no repeat had it")
     if n < FEW:
-        return Restricted(mean=mean, why="one trial has no spread")
+        return Restricted(mean=mean, why="one repeat")
     if variance <= (1e-9 * horizon) ** 2:
-        return Restricted(mean=mean, why="all trials are alike")
+        return Restricted(mean=mean, why="all repeats alike")
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * (variance / (n - 1) * n) ** 0.5
     return Restricted(mean=mean, low=max(0.0, mean - half), high=min(horizon, mean + half))

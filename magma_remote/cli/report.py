@@ -1,0 +1,88 @@
+"""`magma-remote report`: a WORKDIR as a page with statistics, and its data."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, load_experiment, missing_line
+from magma_remote.errors import UsageError
+from magma_remote.model.layout import Workdir
+from magma_remote.model.units import human_bytes
+
+if TYPE_CHECKING:
+    from magma_remote.model.experiment import Experiment
+    from magma_remote.report.making import Made
+
+_EXTRA = ("jinja2", "numpy", "scipy")
+
+
+@click.command(short_help="Make a page of statistics and survival curves, and its data.")
+@WORKDIR
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for report.html and data/; made where it is missing, an earlier report in it is replaced.",
+)
+@click.option("--title", metavar="TEXT", help="What the page is called; after the folder's name without it.")
+@PROCESSES
+def report(*, workdir: Path, output: Path, title: str | None, processes: int | None) -> None:
+    """Make DIR/report.html of the trials in WORKDIR: one page that needs nothing beside it, and DIR/data/.
+
+    It says which fuzzer reached and triggered which bugs, how soon, how sure that is, and what is missing. WORKDIR is
+    one of `dispatch`, of `quickrun`, or of Magma's own captain. It is only read.
+
+    \b
+    Example:
+      magma-remote report results -o report
+
+    Exit code 1 if any trial is missing: the page is made nevertheless, and names it.
+    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    _need_extra()
+    from magma_remote.cli.report_table import print_counts  # noqa: PLC0415 - needs the extra, and a second to import
+    from magma_remote.report.making import make_report  # noqa: PLC0415
+
+    _refuse_results(output, workdir)
+    experiment = load_experiment(workdir, processes=processes)
+    if not (experiment.trials or experiment.missing):
+        raise UsageError(f"{workdir} holds no trial yet, and none is known to be missing: there is nothing to report")
+    name = title or f"Results of {workdir.resolve().name}"
+    made = make_report(experiment, output, title=name, on_progress=Progress("Comparing fuzzers, by target"))
+    print_counts(made.report, sys.stdout)
+    _tell(experiment, made)
+    sys.exit(1 if experiment.missing else 0)
+
+
+def _need_extra() -> None:
+    """UsageError where a library of the extra is not installed."""
+    lacking = [name for name in _EXTRA if find_spec(name) is None]
+    if lacking:
+        raise UsageError(
+            f"the report needs {', '.join(lacking)}, not installed here: pip install 'magma-remote[report]', or in a "
+            "checkout: .venv/bin/pip install -r requirements-report.txt -c constraints.txt"
+        )
+
+
+def _refuse_results(output: Path, workdir: Path) -> None:
+    """A report among the results would be taken for one of them."""
+    place = Workdir(workdir.resolve())
+    chosen = output.resolve()
+    inside = next((own for own in (place.ar, place.logs, place.pocs) if chosen.is_relative_to(own)), None)
+    if inside or chosen == place.root:
+        raise UsageError(f"-o {output} is a folder of results: name one for the report alone, such as -o report")
+
+
+def _tell(experiment: Experiment, made: Made) -> None:
+    for missing in experiment.missing:
+        click.echo(f"missing: {missing_line(missing)}", err=True)
+    count, lost = len(experiment.trials), len(experiment.missing)
+    of = f" of {experiment.expected}" if experiment.expected is not None else ""
+    click.echo(f"{count}{of} trials, {lost} missing. Page: {made.page} ({human_bytes(made.page.stat().st_size)})")
+    click.echo(f"Data: {made.data}")
