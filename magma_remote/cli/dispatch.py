@@ -20,6 +20,7 @@ from magma_remote.adapters.ssh import Ssh
 from magma_remote.adapters.transfer import transfer_for
 from magma_remote.adapters.transfer_local import copy_result
 from magma_remote.cli.loading import MAGMA
+from magma_remote.cli.provenance import note_tree, tell_dispatched
 from magma_remote.cli.settings import SETTINGS, load_dispatch
 from magma_remote.cli.supplying import make_folder, plan_of, supply_for
 from magma_remote.errors import (
@@ -107,7 +108,10 @@ def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: 
         ledger = SqliteLedger(chosen.workdir / LEDGER)
         held.callback(ledger.close)
         campaign = _open(ledger, plan)
+        note_tree(chosen.workdir, loaded.root)
         supply = supply_for(chosen, loaded, ledger)
+        if supply:  # builds may have taken hours
+            _refuse_other(queue, chosen.workdir / LEDGER, force=force)
         make_folder(chosen.temp_results)
         crew = ThreadCrew(chosen.fetches)
         held.callback(crew.close)
@@ -122,6 +126,7 @@ def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: 
         )
         outlast()
         _run(dispatcher, campaign, held)
+        tell_dispatched(chosen.workdir, ledger)
         return _summary(ledger, chosen.workdir)
 
 

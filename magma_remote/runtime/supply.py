@@ -72,7 +72,7 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     ordered = tuple(pairs)
     provided = provision.ensure(pair for pair in ordered if pair in left)
     known = {pin.image.pair for pin in ledger.pins()} & dead - left  # a person may let these run again
-    there = [each for each in provision.look(known) if each.state is ImageState.PRESENT]
+    there = [each for each in provision.look(sorted(known)) if each.state is ImageState.PRESENT]
     pins = [each.pin for each in (*provided, *there) if each.pin]
     failed = {each.pair: each.message for each in provided if each.pin is None}
     with ledger.transaction():
