@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.magma_cli import EXECUTABLE, SETTINGS, ask, run_module
+from ansible.module_utils.magma_remote.model.completeness import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOCUMENTATION = r"""
 module: magma_merge
@@ -12,6 +16,7 @@ short_description: Fetches, verifies and merges results that are left on workers
 description:
   - Has C(magma-remote collect), on the dispatcher's host, look at the workers for complete results that WORKDIR does
     not have yet, those whose feedback never came too, fetch and verify them, and merge them.
+  - Warns where a worker is not reached, and where a trial is missing though the campaign has ended.
   - Serves before a campaign's end as well, any number of times.
 author:
   - The magma-remote authors
@@ -110,6 +115,11 @@ groups:
   returned: not in check mode
   type: list
   elements: dict
+table:
+  description: RV(groups) for people, a line each.
+  returned: not in check mode
+  type: list
+  elements: str
 unreachable:
   description: Workers that could not be asked, each with C(worker) and C(message).
   returned: not in check mode
@@ -146,8 +156,19 @@ def work(module: Any) -> dict[str, Any]:
         return _foretold(ask(module, "status", "--json", *settings))
     places = [word for worker in module.params["workers"] for word in ("--worker", _place(worker))]
     answer = ask(module, "collect", "--json", *settings, *places, accepted=ANSWERS)
+    for warning in _warnings(answer):
+        module.warn(warning)
+    groups = ((g["fuzzer"], g["target"], g["program"], g["complete"], g["total"]) for g in answer["groups"])
     diff = _diff(answer["complete"] - len(answer["fetched"]), answer["complete"])
-    return {"changed": bool(answer["fetched"]), "diff": diff, **answer}
+    return {"changed": bool(answer["fetched"]), "diff": diff, "table": list(table(groups)), **answer}
+
+
+def _warnings(answer: dict[str, Any]) -> Iterator[str]:
+    for lost in answer["unreachable"]:
+        yield f"{lost['worker']} was not looked at: {lost['message']}"
+    count = len(answer["missing"])
+    if answer["ended"] and count:
+        yield f"the campaign has ended, and {count} of its {answer['total']} trials are missing"
 
 
 def _place(worker: dict[str, Any]) -> str:

@@ -32,14 +32,14 @@ def program(name: str) -> str:
 
 
 def module(name: str, *options: str, **arguments: object) -> dict[str, Any]:
-    """What a module returns; `options` are those of the command, such as --check."""
+    """What a module returns, and as `said` what went to standard error; `options` are those of the command, such as --check."""
     argv = [program("ansible"), "here", "-i", "here,", "-c", "local", "-m", name, "-a", json.dumps(arguments), *options]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     _, mark, told = done.stdout.rpartition(" => ")
     assert mark, done.stdout + done.stderr
     answer, _ = json.JSONDecoder().raw_decode(told)
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    return {**answer, "failed": done.returncode != 0}
+    return {**answer, "failed": done.returncode != 0, "said": done.stderr}
 
 
 def playbook(file: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote.cli.beside import DISPATCH
 from magma_remote.cli.progress import trial_label
+from magma_remote.model.completeness import table
 from magma_remote.model.entries import JobState
 from magma_remote.model.plain import plain
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
     from magma_remote.model.layout import Workdir
     from magma_remote.runtime.leftovers import Found
-    from magma_remote.runtime.stock import Group, Stock
+    from magma_remote.runtime.stock import Stock
 
 _SHOWN = 20
 
@@ -52,7 +53,7 @@ def lines(
     stock: Stock, found: Found, fetched: Sequence[JobEntry], workdir: Workdir, *, dispatched: bool
 ) -> Iterator[str]:
     """A table, what is missing, where everything is and what to type next."""
-    yield from _table(stock.groups)
+    yield from table((one.fuzzer, one.target, one.program, one.complete, one.total) for one in stock.groups)
     yield ""
     if stock.missing:
         yield f"{len(stock.missing)} missing:"
@@ -65,23 +66,6 @@ def lines(
     new = f"{len(fetched)} of them new" if fetched else "none of them new"
     yield f"{stock.complete} of {stock.total} trials are in {workdir.root}, {new}; {state}"
     yield from _next(stock, found, dispatched=dispatched)
-
-
-def _table(groups: Sequence[Group]) -> Iterator[str]:
-    rows = [("fuzzer", "target", "program", "complete", "")]
-    rows += [
-        (group.fuzzer, group.target, group.program, f"{group.complete} of {group.total}", _word(group))
-        for group in groups
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _word(group: Group) -> str:
-    if group.complete == group.total:
-        return ""
-    return "partial" if group.complete else "missing"
 
 
 def _next(stock: Stock, found: Found, *, dispatched: bool) -> Iterator[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DEMO = ROOT / "examples" / "demo.hjson"
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 IMAGE = {"fuzzer": "afl", "target": "libpng", "reference": "127.0.0.1:5000/m/a/l@sha256:aa", "message": "", "log": ""}
+GROUP = {"fuzzer": "afl", "target": "libpng", "program": "reader", "complete": 3, "total": 4}
 STATUS: dict[str, Any] = {
     "campaign": {"config_id": "c1", "source": "demo.hjson", "state": "open", "ended_at": None},
     "dispatcher_runs": True,
@@ -72,7 +73,7 @@ def test_all_errors_of_a_campaign_are_one_message(tmp_path: Path) -> None:
     assert "FUZZERS: missing" in found["msg"]
 
 
-NO_TREE = 'REPEAT: 1\nFUZZERS: ["afl"]\nTARGETS: ["libpng"]\nTIMEOUT: \'{{ 7 * 7 }}s\'\n'
+NO_TREE = 'REPEAT: 1\nFUZZERS: ["afl"]\nTARGETS: ["libpng"]\nTIMEOUT: soon\n'
 
 
 def test_a_campaign_without_a_tree_may_be_for_another_host(tmp_path: Path) -> None:
@@ -187,10 +188,14 @@ def test_an_image_is_pulled_by_digest_only() -> None:
 )
 def test_results_are_merged(fake: FakeCommand, fetched: list[str], *, changed: bool) -> None:
     answer = {"ended": True, "state": "ended", "total": 4, "complete": 3, "fetched": fetched, "missing": [{"job": "j"}]}
+    answer |= {"groups": [GROUP], "unreachable": [{"worker": "w9", "message": "no route"}]}
     fake.answers(answer, code=1)
     workers = [{"host": "10.0.0.1", "workdirs": "/w"}, {"host": "fd00::1", "port": 2222, "user": "m", "workdirs": "/x"}]
     found = module("magma_merge", workers=workers, settings="/d.hjson", executable=str(fake.path))
     assert (found["changed"], found["missing"]) == (changed, [{"job": "j"}])
+    assert found["table"][1].split() == ["afl", "libpng", "reader", "3", "of", "4", "partial"]
+    assert "w9 was not looked at: no route" in found["said"]
+    assert "the campaign has ended, and 1 of its 4 trials are missing" in found["said"]
     places = ["--worker", "magma-remote@10.0.0.1:22:/w", "--worker", "m@[fd00::1]:2222:/x"]
     assert fake.calls == [["collect", "--json", "--settings", "/d.hjson", *places]]
 
