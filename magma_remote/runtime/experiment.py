@@ -42,7 +42,7 @@ def read_experiment(
         if not place.ar.is_dir():
             raise UsageError(f"{workdir} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/")
         wanted = asked or asked_of_folder(place)
-        present, problems = _present(place.ar)
+        present, problems = present_trials(place.ar)
         reading = Reading(workdir=place, timeout=wanted.timeout, poll=wanted.poll)
         read = each(reading.read, present, processes=processes, on_progress=on_progress)
         trials = tuple(result for result in read if isinstance(result, TrialResult))
@@ -61,7 +61,7 @@ def read_experiment(
     )
 
 
-def _present(ar: Path) -> tuple[tuple[Trial, ...], tuple[str, ...]]:
+def present_trials(ar: Path) -> tuple[tuple[Trial, ...], tuple[str, ...]]:
     """Entries of `ar/` by fuzzer, target, program and run, and what is there that can be none."""
     found: list[Trial] = []
     problems: list[str] = []

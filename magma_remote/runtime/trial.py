@@ -228,10 +228,11 @@ class Trial:
         self._enter(Phase.EXTRACTING)
         try:
             with self._contained.container(self._spec(("sleep", "infinity"))) as running:
-                pocs = extract(self._site.runner, running, self.shared, self._site.workdir, self.job)
+                found = extract(self._site.runner, running, self.shared, self._site.workdir.pocs, self.job)
         except Exception as error:  # noqa: BLE001 - the trial is in ar/ by now: nothing may make it look missing
-            return replace(result, warnings=(*result.warnings, f"PoC extraction failed: {error}"))
-        return replace(result, pocs=pocs)
+            again = "`magma-remote extract` does it from the merged results"
+            return replace(result, warnings=(*result.warnings, f"PoC extraction failed: {error}; {again}"))
+        return replace(result, pocs=found.new, warnings=(*result.warnings, *found.problems))
 
 
 def _clock() -> float:

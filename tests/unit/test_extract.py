@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from magma_remote.adapters.memory import MemoryRunner
 from magma_remote.adapters.memory_container import Script
-from magma_remote.errors import StorageError
+from magma_remote.errors import EngineError, StorageError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.jobs import Job
-from magma_remote.runtime.extract import _bug, _pairs, extract
+from magma_remote.model.pocs import bug_of
+from magma_remote.runtime.extract import _pairs, extract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from magma_remote.model.layout import Workdir
     from tests.unit.conftest import Lab
@@ -57,7 +58,7 @@ def test_pairs_under_any_chunking(pairs: list[tuple[bytes, bytes]], rest: bytes,
     ],
 )
 def test_names_of_bugs(said: str, bug: str) -> None:
-    assert _bug(said) == bug
+    assert bug_of(said) == bug
 
 
 @pytest.fixture
@@ -71,10 +72,10 @@ def shared(tmp_path: Path) -> Path:
 
 def run(shared: Path, workdir: Workdir, findings: Iterable[bytes], content: bytes = b"inside") -> int:
     """Extract in a container that has these findings, and this content for each file that it is asked for."""
-    scripts = {"findings.sh": tuple(findings), "cat -- ": (content[:3], content[3:])}
+    scripts = {"findings.sh": tuple(findings), "head -c": (content[:3], content[3:])}
     runner = MemoryRunner(lambda _spec: Script(scripts=scripts))
     spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
-    return extract(runner, runner.create(spec), shared, workdir, JOB)
+    return extract(runner, runner.create(spec), shared, workdir.pocs, JOB).new
 
 
 def pocs(workdir: Workdir) -> dict[str, bytes]:
@@ -162,15 +163,64 @@ def test_extraction_comes_after_the_archive(lab: Lab) -> None:
     assert len(list(lab.workdir.pocs.iterdir())) == 1
 
 
-@pytest.mark.parametrize("file", ["/magma_shared/" + "x" * 5000, "/magma_shared/monitor/5"], ids=["long", "closed"])
-def test_an_extraction_that_fails_costs_no_trial(lab: Lab, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreadable(_path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied")
+def test_an_extraction_that_fails_costs_no_trial(lab: Lab) -> None:
+    def refuse() -> None:
+        raise EngineError("no exec here")
 
     lab.jobs = lab.jobs[:1]
     lab.settings(poc_extract=True)
-    at = {"execute": lambda: monkeypatch.setattr("pathlib.Path.read_bytes", unreadable)}
-    lab.script = Script(scripts={"findings.sh": (finding(file),)}, at=at)
+    lab.script = Script(at={"execute": refuse})
     lab.run()
     assert lab.reasons() == [None]
-    assert "PoC extraction failed" in lab.results[0].warnings[-1]
+    assert "PoC extraction failed: no exec here; `magma-remote extract`" in lab.results[0].warnings[-1]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "problem"),
+    [
+        pytest.param("/magma_shared/" + "x" * 5000, b"", "cannot be read", id="long"),
+        pytest.param("/tmp/crash", b"x" * 100, "larger than", id="huge-inside"),
+        pytest.param("/magma_shared/findings/huge", b"", "larger than", id="huge"),
+    ],
+)
+def test_a_case_that_cannot_be_kept_is_named(
+    shared: Path, workdir: Workdir, monkeypatch: pytest.MonkeyPatch, *, file: str, content: bytes, problem: str
+) -> None:
+    monkeypatch.setattr("magma_remote.runtime.extract.LARGEST", 50)
+    (shared / "findings/huge").write_bytes(b"x" * 51)
+
+    class Refusing(MemoryRunner):
+        def execute(self, container: str, script: str) -> Iterator[bytes]:
+            if "x" * 5000 in script:
+                raise EngineError("exit code 1")
+            yield from super().execute(container, script)
+
+    scripts = {"findings.sh": (finding(file), finding("/magma_shared/findings/1")), "head -c": (content,)}
+    runner = Refusing(lambda _spec: Script(scripts=scripts))
+    spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
+    found = extract(runner, runner.create(spec), shared, workdir.pocs, JOB)
+    assert [poc.case for poc in found.pocs] == ["/magma_shared/findings/1"]
+    assert len(found.problems) == 1
+    assert problem in found.problems[0]
+
+
+def test_output_without_end_is_refused(shared: Path, workdir: Workdir) -> None:
+    with pytest.raises(EngineError, match="says more than"):
+        run(shared, workdir, [b"x" * (1 << 19)] * 3)
+
+
+def test_two_cases_that_share_a_short_hash_both_stay(shared: Path, workdir: Workdir) -> None:
+    name = f"afl_libpng_readpng_PNG001.{hashed(b'one')}"
+    (workdir.pocs / name).write_bytes(b"another")
+    found = [finding("/magma_shared/findings/1")]
+    assert [run(shared, workdir, found) for _ in range(2)] == [1, 0]
+    longer = f"{name}.{hashlib.sha256(b'one').hexdigest()}"
+    assert pocs(workdir) == {name: b"another", longer: b"one"}
+
+
+def test_findings_are_counted_and_exit_codes_kept(shared: Path, workdir: Workdir) -> None:
+    said = (finding("/magma_shared/findings/1", "exit_code 139 bug PNG001"), b"\x007\0")
+    runner = MemoryRunner(lambda _spec: Script(scripts={"findings.sh": said}))
+    spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
+    found = extract(runner, runner.create(spec), shared, workdir.pocs, JOB)
+    assert (found.findings, [poc.exit_code for poc in found.pocs]) == (7, [139])
