@@ -1,0 +1,150 @@
+"""`magma-remote report` on WORKDIRs: what it writes, says, refuses, and when it is not installed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from magma_remote.cli.main import cli
+from magma_remote.errors import MagmaRemoteError, UsageError
+from magma_remote.report.tables import FILES
+from tests.merged import HEADER, Merged, a_ball, dump
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+
+@pytest.fixture
+def merged(tmp_path: Path) -> Merged:
+    """Two fuzzers, three repeats each; honggfuzz triggers nothing."""
+    workdir = Merged(tmp_path / "results")
+    for run in range(3):
+        workdir.add(("afl", "libpng", "readpng", run))
+        workdir.add(("honggfuzz", "libpng", "readpng", run), a_ball({"5": dump(1, 0, 0, 0), "20": dump(1, 0, 0, 0)}))
+    return workdir
+
+
+def report(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["report", "--processes", "1", *map(str, arguments)])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_page_and_its_data(merged: Merged, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    result = report(merged.root, "-o", output, "--title", "Two fuzzers")
+    assert result.exit_code == 0, result.output
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Two fuzzers</h1>" in page
+    assert {path.name for path in (output / "data").iterdir()} == {name for name, _ in FILES}
+    assert {path.name for path in output.iterdir()} == {"report.html", "data"}
+    assert str(output / "report.html") in result.output
+    times = {(row["fuzzer"], row["bug"], row["kind"]): row for row in rows(output / "data" / "times.csv")}
+    assert times["afl", "AAH001", "triggered"]["restricted_mean"] == "15.0"
+    assert times["afl", "AAH001", "triggered"]["count"] == "3"
+    assert times["honggfuzz", "AAH001", "triggered"]["count"] == "0"
+    assert times["honggfuzz", "AAH001", "triggered"]["why_no_interval"] == "no repeat had it"
+
+
+def test_the_json_holds_the_figures(merged: Merged, tmp_path: Path) -> None:
+    report(merged.root, "-o", tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "data" / "report.json").read_text(encoding="utf-8"))
+    assert (found["version"], found["trials"], found["complete"]) == (1, 6, True)
+    (pair,) = [pair for pair in found["pairs_counts"] if pair["target"] == "libpng"]
+    assert (pair["x"], pair["y"], pair["a12"], pair["effect"]) == ("afl", "honggfuzz", 1.0, "large")
+    assert pair["p"] == pytest.approx(0.1)
+    assert [bug["bug"] for bug in found["bugs"]] == ["AAH001", "AAH003"]
+
+
+def test_the_table_and_the_title_after_the_folder(merged: Merged, tmp_path: Path) -> None:
+    result = report(merged.root, "-o", tmp_path / "out")
+    line = next(line for line in result.output.splitlines() if line.split()[:1] == ["afl"])
+    assert line.split() == ["afl", "1.0", "±", "0.0", "1", "2", "3", "of", "3"]
+    assert "<h1>Results of results</h1>" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_missing_trial_fails_and_is_named_but_the_page_is_made(merged: Merged, tmp_path: Path) -> None:
+    merged.remove(("afl", "libpng", "readpng", 1))
+    result = report(merged.root, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "missing: afl/libpng/readpng #1" in result.output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "afl/libpng/readpng #1" in page
+    assert [row["run"] for row in rows(tmp_path / "out" / "data" / "missing.csv")] == ["1"]
+
+
+def test_an_odd_trial_is_named_on_the_page(merged: Merged, tmp_path: Path) -> None:
+    merged.remove()
+    merged.add(ball=a_ball({"5": HEADER, "10": dump(1, 1, 1, 1), "15": dump(1, 1, 1, 1)[:-4]}))
+    assert report(merged.root, "-o", tmp_path / "out").exit_code == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "1 trial is here but odd" in page
+
+
+def test_a_second_report_replaces_the_first(merged: Merged, tmp_path: Path) -> None:
+    report(merged.root, "-o", tmp_path, "--title", "First")
+    assert report(merged.root, "-o", tmp_path, "--title", "Second").exit_code == 0
+    assert "<h1>Second</h1>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("inside", ["", "ar", "ar/report", "log", "poc"])
+def test_a_report_among_the_results_is_refused(merged: Merged, inside: str) -> None:
+    result = report(merged.root, "-o", merged.root / inside)
+    assert isinstance(result.exception, UsageError)
+    assert "name one for the report alone" in str(result.exception)
+
+
+def test_a_folder_that_holds_no_trial_is_refused(tmp_path: Path) -> None:
+    result = report(Merged(tmp_path / "results").root, "-o", tmp_path / "out")
+    assert isinstance(result.exception, UsageError)
+    assert "holds no trial yet" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_workdir_is_refused(tmp_path: Path) -> None:
+    assert isinstance(report(tmp_path, "-o", tmp_path / "out").exception, UsageError)
+
+
+def test_a_place_that_cannot_be_written_is_named(merged: Merged, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = report(merged.root, "-o", tmp_path / "file" / "out")
+    assert isinstance(result.exception, MagmaRemoteError)
+    assert "the report could not be written" in str(result.exception)
+
+
+def test_without_the_extra_it_says_how_to_get_it(merged: Merged, tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib.util as u\n"
+        "real = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'scipy' else real(name, package)\n"
+        "from magma_remote.cli.main import main\n"
+        "main()\n"
+    )
+    argv = [sys.executable, "-c", code, "report", str(merged.root), "-o", str(tmp_path / "out")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "pip install 'magma-remote[report]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_other_command_imports_the_libraries() -> None:
+    code = (
+        "import sys\n"
+        "from magma_remote.cli.main import COMMANDS, cli\n"
+        "[cli.get_command(None, name) for name in COMMANDS]\n"
+        "print(sorted({'jinja2', 'numpy', 'scipy'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

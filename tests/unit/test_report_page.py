@@ -1,0 +1,169 @@
+"""The page: well-formed, self-contained, accessible, honest about what is missing, for campaigns of any shape."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from itertools import pairwise
+
+import pytest
+
+from magma_remote.model.experiment import Experiment
+from magma_remote.report.analysis import analyse
+from magma_remote.report.page import render
+from tests.experiments import generated
+from tests.found import experiment, lost, trial
+from tests.pages import Page
+
+HOSTILE = "<script>\"&'</script>{{7*7}}"
+
+SHAPES = {
+    "complete": generated(fuzzers=3, targets=2, programs=2, repeats=5, bugs=5),
+    "ten-fuzzers": generated(fuzzers=10, targets=2, repeats=3, bugs=9, lost=5),
+    "one-fuzzer": generated(fuzzers=1, targets=1, repeats=4, bugs=3),
+    "one-repeat": generated(fuzzers=3, targets=2, repeats=1, bugs=4),
+    "two-repeats": generated(fuzzers=2, targets=1, repeats=2, bugs=4),
+    "nothing-found": experiment(*(trial(f"{f}/tiff/a/{run}", last=None) for f in "ab" for run in range(3))),
+    "reached-only": experiment(*(trial(f"{f}/tiff/a/{run}", reached={"T1": 5}) for f in "ab" for run in range(3))),
+    "all-alike": experiment(*(trial(f"{f}/tiff/a/{run}", triggered={"T1": 5}) for f in "ab" for run in range(3))),
+    "all-missing": experiment(missing=tuple(lost(f"{f}/tiff/a/{run}") for f in "ab" for run in range(2))),
+    "one-missing-all": experiment(
+        *(trial(f"a/tiff/p/{run}", triggered={"T1": 5}) for run in range(2)),
+        missing=(lost("b/tiff/p/0"), lost("b/tiff/p/1")),
+    ),
+    "in-an-incomplete-repeat": experiment(
+        trial("a/tiff/p/0", triggered={"T1": 5}),
+        trial("b/tiff/p/0", reached={"T1": 5}),
+        missing=(lost("a/tiff/q/0"), lost("b/tiff/q/0")),
+    ),
+    "timeout-unknown": experiment(
+        trial("a/tiff/p/0", triggered={"T1": 5}),
+        trial("b/tiff/p/0", last=40),
+        trial("b/tiff/p/1", last=None),
+        timeout=None,
+    ),
+    "nothing-known": Experiment(trials=(trial("a/tiff/p/0", last=None),), missing=()),
+    "other-targets": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/png/p/0", triggered={"P1": 60})),
+    "other-programs": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/tiff/q/0")),
+    "odd": experiment(trial("a/tiff/p/0", problems=("stamps have a gap of 40 s",)), trial("b/tiff/p/0")),
+}
+
+
+@cache
+def page(shape: str) -> Page:
+    return Page.of(html(shape))
+
+
+@cache
+def html(shape: str) -> str:
+    return render(analyse(SHAPES[shape]), title="Results", made=datetime(2026, 1, 31, 12, tzinfo=UTC))
+
+
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+@every_shape
+def test_it_is_well_formed(shape: str) -> None:
+    assert page(shape).errors == []
+    assert html(shape).startswith("<!doctype html>")
+
+
+@every_shape
+def test_it_needs_nothing_beside_it_and_no_script(shape: str) -> None:
+    found = page(shape)
+    tags = {element.tag for element in found.elements}
+    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "base"}
+    assert all(re.fullmatch(r"#[a-z0-9-]+|data/[a-z_]+\.(csv|json)", link) for link in found.values("href"))
+    assert "url(" not in html(shape)
+    assert "@import" not in html(shape)
+
+
+@every_shape
+def test_every_link_within_it_leads_somewhere_and_no_id_is_there_twice(shape: str) -> None:
+    ids = page(shape).values("id")
+    assert len(ids) == len(set(ids))
+    targets = [link[1:] for link in page(shape).values("href") if link.startswith("#")]
+    assert set(targets + page(shape).values("aria-labelledby")) <= set(ids)
+
+
+@every_shape
+def test_tables_have_captions_and_scopes_and_figures_have_names(shape: str) -> None:
+    found = page(shape)
+    assert len(found.all("caption")) == len(found.all("table"))
+    assert all(element.attributes.get("scope") in {"col", "row"} for element in found.all("th"))
+    for element in found.all("svg"):
+        assert element.attributes.get("aria-hidden") == "true" or element.attributes.get("aria-label")
+    headings = [int(element.tag[1]) for element in found.elements if re.fullmatch("h[1-6]", element.tag)]
+    assert headings[0] == headings.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(headings) if earlier != 2)
+
+
+@every_shape
+def test_no_figure_is_a_name_of_the_program(shape: str) -> None:
+    assert not re.search(r"\b(nan|inf|None|True|False|Undefined|Kind)\b", page(shape).words)
+    assert not re.search(r"nan|inf\b", " ".join(page(shape).values("d") + page(shape).values("style")))
+
+
+@every_shape
+def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
+    for missing in SHAPES[shape].missing:
+        assert f"{missing.fuzzer}/{missing.target}/{missing.program} #{missing.run}" in page(shape).words
+        assert missing.message in page(shape).words
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ("complete", "Complete: all 60 trials are here"),
+        ("ten-fuzzers", "Incomplete: 55 of 60 trials are here, 5 are missing"),
+        ("one-missing-all", "Incomplete: 2 of 4 trials are here, 2 are missing"),
+        ("nothing-known", "How many trials were asked for is written nowhere"),
+        ("timeout-unknown", "TIMEOUT is not known. The last stamp of all trials, 1 min, stands in for it"),
+        ("one-repeat", "With 1 repeat a fuzzer no test can tell two fuzzers apart"),
+        ("other-programs", "their figures do not compare: a: p; b: q"),
+        ("odd", "stamps have a gap of 40 s"),
+        ("one-fuzzer", "One fuzzer has nobody to be compared with"),
+        ("nothing-found", "No fuzzer reached a bug here"),
+        ("reached-only", "Reached, but triggered in no counted repeat"),
+        ("all-alike", "5 s (no interval: all repeats alike)"),
+        ("one-repeat", "(no interval: one repeat)"),
+        ("other-targets", "it did not run on png"),
+        ("in-an-incomplete-repeat", "in an incomplete repeat"),
+    ],
+)
+def test_what_is_to_be_known_first_is_told(shape: str, told: str) -> None:
+    assert told in page(shape).words
+
+
+def test_figures_that_a_missing_trial_touches_say_so() -> None:
+    found = experiment(
+        *(trial(f"{f}/tiff/p/{run}", triggered={"T1": 5 + run}) for f in "ab" for run in range(3)),
+        trial("c/tiff/p/0", triggered={"T1": 9}),
+        missing=(lost("c/tiff/p/1"), lost("c/tiff/p/2")),
+    )
+    words = Page.of(render(analyse(found), title="x", made=datetime.now(UTC))).words
+    for part in ("1 of 3 repeats", "c 1 of 3", "1 of 1, 3 planned", "7 of 7 repeats", "of the 9 planned", "9 planned"):
+        assert part in words
+
+
+def test_whatever_a_name_holds_is_text() -> None:
+    hostile = experiment(
+        trial("a/tiff/p/0", triggered={HOSTILE: 5}, problems=(HOSTILE,)), trial("b/tiff/p/0", reached={HOSTILE: 5})
+    )
+    source = render(analyse(hostile), title=HOSTILE, made=datetime.now(UTC))
+    found = Page.of(source)
+    assert found.errors == []
+    assert found.all("script") == []
+    assert HOSTILE in found.words
+    assert "49" not in found.words.replace("2049", "")
+
+
+def test_curves_are_drawn_inside_their_frame() -> None:
+    numbers = [
+        tuple(map(float, re.findall(r"-?[0-9.]+", path.attributes["d"] or "")))
+        for path in page("complete").all("path")
+        if path.attributes.get("class") in {"line", "band", "reached"} and "figure" in path.within
+    ]
+    assert len(numbers) > 20
+    assert all(0 <= number <= 180 for path in numbers for number in path)
