@@ -20,6 +20,7 @@ from magma_remote.adapters.transfer import LocalFirst, transfer_for
 from magma_remote.adapters.transfer_local import LocalTransfer, copy_result, is_here
 from magma_remote.cli.beside import Beside, beside, print_json
 from magma_remote.cli.collect_view import lines, members
+from magma_remote.cli.provenance import tell_dispatched
 from magma_remote.cli.settings import SETTINGS
 from magma_remote.errors import MagmaRemoteError, QueueError, StorageError, UsageError
 from magma_remote.model.document import show
@@ -196,6 +197,7 @@ def _bring(place: Beside, found: Found, transfer: LocalFirst, stopped: list[str]
                 results.finish()
             except StorageError as error:
                 _tell(str(error))
+    tell_dispatched(workdir.root, place.ledger)
     return collecting
 
 

@@ -16,6 +16,7 @@ from magma_remote.cli.lasting import lasting
 from magma_remote.cli.live import reporter_for
 from magma_remote.cli.loading import MAGMA, load
 from magma_remote.cli.owner import image_owner
+from magma_remote.cli.provenance import quickrun_facts, tell_quickrun
 from magma_remote.cli.results_table import print_summary
 from magma_remote.errors import UsageError
 from magma_remote.model.cpus import layout_for
@@ -66,13 +67,16 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         owner=image_owner(),
         worker_ip=own_address(),
     )
+    runner = DockerRunner()
+    facts = quickrun_facts(loaded, runner)
     output = lasting(sys.stdout)
     outlast()
     with reporter_for(output, timeout=loaded.campaign.timeout.seconds) as reporter:
         for note in loaded.notes:
             reporter.note(note)
-        results = run_all(order, Outside(runner=DockerRunner(), guards=claims, reporter=reporter))
+        results = run_all(order, Outside(runner=runner, guards=claims, reporter=reporter))
     print_summary(results, order.workdir, output)
+    tell_quickrun(order.workdir, facts, results)
     ignore()
     sys.exit(0 if all(result.complete for result in results) else 1)
 

@@ -46,7 +46,8 @@ def test_entries_are_fuzzer_target_program_run(workdir: Path) -> None:
 
 def test_workdir_holds_nothing_else(workdir: Path) -> None:
     names = {path.name for path in workdir.iterdir()}
-    assert names == {"ar", "log", "poc", "trials", "staging", "campaign.json", ".lock"}
+    ours = {"trials", "staging", "manifests", "campaign.json", "manifest.json", "origin.json", ".lock"}
+    assert names == {"ar", "log", "poc", *ours}
     assert not list((workdir / "staging").iterdir())
     assert not list((workdir / "poc").iterdir())
 
