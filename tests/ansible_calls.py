@@ -32,7 +32,7 @@ def program(name: str) -> str:
 
 
 def module(name: str, *options: str, **arguments: object) -> dict[str, Any]:
-    """What a module returns, and as `said` what went to standard error; `options` are those of the command, such as --check."""
+    """What a module returns, as `said` what went to standard error; `options` are the command's, such as --check."""
     argv = [program("ansible"), "here", "-i", "here,", "-c", "local", "-m", name, "-a", json.dumps(arguments), *options]
     done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     _, mark, told = done.stdout.rpartition(" => ")

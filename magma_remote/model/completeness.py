@@ -12,7 +12,7 @@ _HEAD = ("fuzzer", "target", "program", "complete", "")
 
 def table(groups: Iterable[tuple[str, str, str, int, int]]) -> Iterator[str]:
     """A line for each fuzzer, target and program with its numbers of complete trials and of all, below a head."""
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     rows += [(*names, f"{complete} of {total}", _word(complete, total)) for *names, complete, total in groups]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
