@@ -40,16 +40,16 @@ def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regist
 @pytest.fixture
 def server(registry_server: RegistryServer, cluster: Cluster) -> Iterator[RegistryServer]:
     """The engine knows of nothing that is in it, before and after."""
-    forget(cluster, registry_server)
+    forget(cluster, registry_server.address)
     yield registry_server
-    forget(cluster, registry_server)
+    forget(cluster, registry_server.address)
 
 
-def forget(cluster: Cluster, server: RegistryServer) -> None:
+def forget(cluster: Cluster, address: str) -> None:
     """Let this machine's engine be as one that never had an image of the registry."""
     for image in cluster.lab.engine.images.list():
         for name in (*image.tags, *image.attrs.get("RepoDigests", ())):
-            if name.startswith(f"{server.address}/"):
+            if name.startswith(f"{address}/"):
                 try:
                     cluster.lab.engine.images.remove(name)
                 except (ImageNotFound, APIError):  # it went with the name before
@@ -86,7 +86,7 @@ def test_built_once_pulled_by_all_and_a_failed_one_is_named(cluster: Cluster, se
     campaign = cluster.campaign(FUZZERS=["steady", "broken"], REPEAT=2)
     dispatcher = cluster.start_dispatcher(campaign, REGISTRY=server.address)
     dispatcher.await_output(OPENED)
-    forget(cluster, server)
+    forget(cluster, server.address)
     asked = server.asked(pin(cluster))
     workers = start_workers(cluster, server)
     ended = cluster.wait_for_end()
@@ -157,6 +157,7 @@ def test_a_registry_that_is_away(cluster: Cluster) -> None:
     ended = cluster.wait_for_end()
     assert ended.code == 75
     assert f"the registry at {NOWHERE} does not answer" in ended.lines[-1]
+    forget(cluster, NOWHERE)
 
 
 def test_one_side_alone(cluster: Cluster, server: RegistryServer) -> None:
@@ -177,7 +178,7 @@ def test_the_adapter(cluster: Cluster, server: RegistryServer) -> None:
     pinned = PinnedImage(fuzzer="a", target="b", manifest=manifest)
     other = PinnedImage(fuzzer="a", target="b", manifest=f"sha256:{'0' * 64}")
     assert (registry.has(pinned), registry.has(other)) == (True, False)
-    forget(cluster, server)
+    forget(cluster, server.address)
     lines: list[str] = []
     pulled = registry.pull(pinned, on_line=lines.append)
     assert (pulled.id, pulled.digest) == (image, "")
