@@ -97,8 +97,12 @@ def bug_line(bug: Bug) -> str:
     count, n = bug.total(Kind.TRIGGERED)
     text = f"Triggered in {of(count, n)} repeats ({interval(count, n)})"
     text += f" of the {whole(planned(bug))} planned" if planned(bug) > n else ""
-    without = [f"{finder.fuzzer} ({_else(finder)})" for finder in bug.finders if not finder.triggered.count]
-    return text + (f". Not by {', '.join(without)}." if without else ", by every fuzzer.")
+    without: dict[str, list[str]] = {}
+    for finder in bug.finders:
+        if not finder.triggered.count:
+            without.setdefault(_else(finder), []).append(finder.fuzzer)
+    parts = [f"{', '.join(names)} ({why})" for why, names in without.items()]
+    return text + (f". Not by {'; '.join(parts)}." if parts else ", by every fuzzer.")
 
 
 def _else(finder: Finder) -> str:
