@@ -60,7 +60,7 @@ class Thief:
         return self.lab.run(self.host, "rsync", "--rsh", " ".join(self._argv()[:-1]), *places, timeout=40)
 
     def _argv(self, *options: str) -> list[str]:
-        trust = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
+        trust = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=INFO")
         quiet = ("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=10")
         place = f"{self.user}@{self.lab.address(self.target)}"
         return ["ssh", "-F", "none", "-i", self.key, *trust, *quiet, *options, place]

@@ -220,29 +220,37 @@ def test_a_key_opens_nothing_over_there(which: str, end: str, request: pytest.Fi
 
 
 def test_the_fetch_key_reads_results_and_nothing_else(fetch: Thief) -> None:
-    lab = fetch.lab
-    link = f"{WORKDIRS}/link"
+    lab, link, got = fetch.lab, f"{WORKDIRS}/link", "/tmp/stolen"
     assert lab.run(FIRST, "ln", "-sfn", "/etc/passwd", link).code == 0
     try:
-        assert "link" in fetch.rsync("--list-only", "HOST:./").text
+        assert fetch.rsync("-a", f"HOST:{WORKDIRS}/", got).code == 0
+        assert lab.run(DISPATCHER, "readlink", f"{got}/link").text == "/etc/passwd\n"
+        assert lab.run(DISPATCHER, "rm", "-r", got).code == 0
+        outside = ("/etc/passwd", f"{WORKDIRS}/../../../../../etc/passwd", "../../../../../../etc/passwd", "/", "./")
         for words in (
-            ("HOST:/etc/passwd",),
-            ("HOST:../../../../../etc/passwd",),
+            *(("-r", f"HOST:{path}") for path in outside),
             ("-L", f"HOST:{link}"),
-            ("-L", "HOST:link"),
+            ("-Lr", f"HOST:{WORKDIRS}/"),
         ):
-            assert fetch.rsync(*words, "/tmp/stolen").code != 0, words
-            assert lab.run(DISPATCHER, "ls", "/tmp/stolen").code != 0, words
+            fetch.rsync(*words, got)
+            assert "root:x:0:0" not in lab.shell(DISPATCHER, f"cat {got} {got}/passwd {got}/link").output, words
     finally:
         lab.run(FIRST, "rm", "-f", link)
+        lab.run(DISPATCHER, "rm", "-rf", got)
 
 
 def test_the_fetch_key_writes_nothing(fetch: Thief) -> None:
-    before = fetch.lab.run(FIRST, "ls", "-A", WORKDIRS).text
-    for place in ("HOST:./", f"HOST:{WORKDIRS}/", "HOST:/tmp/"):
-        assert fetch.rsync("/etc/hostname", place).code != 0
-        assert fetch.rsync("--remove-source-files", place, "/tmp/taken/").code != 0
-    assert fetch.lab.run(FIRST, "ls", "-A", WORKDIRS).text == before
+    lab, kept = fetch.lab, f"{WORKDIRS}/kept"
+    assert lab.run(FIRST, "touch", kept).code == 0
+    try:
+        before = lab.run(FIRST, "ls", "-A", WORKDIRS, "/tmp").text
+        for place in ("HOST:./", f"HOST:{WORKDIRS}/", "HOST:/tmp/"):
+            assert fetch.rsync("/etc/hostname", place).code != 0, place
+            assert fetch.rsync("-r", "--remove-source-files", place, "/tmp/taken/").code != 0, place
+        assert lab.run(FIRST, "ls", "-A", WORKDIRS, "/tmp").text == before
+    finally:
+        lab.run(FIRST, "rm", "-f", kept)
+        lab.run(DISPATCHER, "rm", "-rf", "/tmp/taken")
 
 
 def test_a_worker_that_is_added_takes_jobs(campaign: Campaign, deployed: Lab) -> None:
