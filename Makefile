@@ -1,6 +1,5 @@
 # Each target calls one thing. `make` alone lists them.
 PYTHON ?= python3
-WORKDIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup controller demo lab lab-down check test bench
@@ -14,8 +13,8 @@ setup:  ## .venv from the pins; Docker Engine, base image and core_pattern where
 controller:  ## .venv with Ansible and its collection alone: for a machine that only sets up others
 	@$(PYTHON) -m scripts.setup --controller
 
-demo: setup  ## a real campaign on this machine and its table (WORKDIR=DIR to choose where)
-	@.venv/bin/magma-remote quickrun examples/demo.hjson --workdir "$(WORKDIR)"
+demo: setup  ## the three commands on this machine: deploy, a real campaign, collect, and a table of its bugs
+	@scripts/demo
 
 lab: setup  ## a dispatcher and two workers as systemd hosts on this machine, with an inventory of their own
 	@$(PYTHON) -m scripts.lab up
