@@ -77,6 +77,20 @@ class Extracted:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How the extraction of one trial ended: `new` of its PoCs were not in `poc/` before.
+
+    Without `extracted`, `why` says what was in the way; `stopped` is one that somebody ended.
+    """
+
+    trial: Trial
+    extracted: Extracted | None = None
+    new: int = 0
+    why: str = ""
+    stopped: bool = False
+
+
 def bug_of(said: str) -> str:
     """The bug that runonce.sh names (`exit_code N bug ID`), fit for a file's name; NEW without one."""
     words = said.split()

@@ -7,7 +7,7 @@ from .ledger import Ledger
 from .outside import Clock, Crew, Marks, Results, Transfer
 from .queue import NORMAL, Delivery, DeliveryStats, Queue, TubeStats
 from .registry import Pulled, Registry
-from .reporter import BuildReporter, Reporter, Running
+from .reporter import BuildReporter, ExtractReporter, Reporter, Running
 from .station import Assignment, Kept, Prepared, RunEnded, Station
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Crew",
     "Delivery",
     "DeliveryStats",
+    "ExtractReporter",
     "Guards",
     "Kept",
     "Ledger",

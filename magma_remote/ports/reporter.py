@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from magma_remote.model.cpus import CpuSet
+    from magma_remote.model.experiment import Trial
     from magma_remote.model.image import Recipe
     from magma_remote.model.jobs import Job
+    from magma_remote.model.pocs import Ended
     from magma_remote.model.result import Phase, Result
 
 
@@ -57,3 +59,16 @@ class Reporter(BuildReporter, Protocol):
 
     def tick(self, running: Sequence[Running], *, left: float) -> None:
         """How things stand; `left` is the estimate for all of it in seconds."""
+
+
+class ExtractReporter(BuildReporter, Protocol):
+    """Tells a person how PoCs are extracted."""
+
+    def extracting(self, *, trials: int, kept: int, slots: int) -> None:
+        """What is about to be done: `kept` trials were done before."""
+
+    def extracted(self, ended: Ended) -> None:
+        """A trial was done, or could not be."""
+
+    def progress(self, running: Sequence[Trial], *, done: int, total: int, left: float | None) -> None:
+        """How things stand; `left` is an estimate in seconds, None where there is none yet."""

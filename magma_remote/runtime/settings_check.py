@@ -28,7 +28,10 @@ FETCHED = "workdir_"
 """How names of fetched folders in TEMP_RESULTS begin."""
 
 # what a WORKDIR has itself; TEMP_RESULTS is removed at the end and must be none of it
-_WORKDIR_OWN = ("ar", "log", "poc", "trials", "manifests", "executions", "merging", "staging", "cache", LEDGER)
+_WORKDIR_OWN = (
+    *("ar", "log", "poc", "trials", "manifests", "executions", "merging", "staging", "cache", "extracted"),
+    LEDGER,
+)
 _LOG = "dispatcher.jsonl"
 _LEFT_AT_ONCE = {".lock", ".worker.json.new"}  # a worker that was killed before it made anything else
 

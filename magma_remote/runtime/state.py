@@ -10,13 +10,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import StorageError, UsageError
+from magma_remote.model.campaign import Campaign, CanaryMode
 from magma_remote.model.result import Result
+from magma_remote.model.units import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from magma_remote.model.campaign import Campaign
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
 
@@ -76,6 +77,30 @@ def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
             "they cannot be compared; restore the settings, or take a new --workdir"
         )
     return str(known["id"])
+
+
+def recorded_campaign(workdir: Workdir) -> Campaign | None:
+    """As far as images and limits go, the campaign whose settings a WORKDIR keeps; None where it keeps none.
+
+    UsageError where they cannot be read.
+    """
+    if not workdir.campaign.exists():
+        return None
+    try:
+        settings = read_json(workdir.campaign)["settings"]
+        return Campaign(
+            repeat=1,
+            fuzzers=(),
+            targets=(),
+            timeout=Duration.parse(f"{settings['TIMEOUT']:g}s"),
+            poll=int(settings["POLL"]),
+            canary_mode=CanaryMode(settings["CANARY_MODE"]),
+            isan=bool(settings["ISAN"]),
+            harden=bool(settings["HARDEN"]),
+            cache_on_disk=bool(settings["CACHE_ON_DISK"]),
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"{workdir.campaign} is not as this program writes it ({error!r})") from error
 
 
 def done(workdir: Workdir, jobs: Iterable[Job]) -> tuple[Job, ...]:
