@@ -102,6 +102,8 @@ def _with_pairs(bugs: Sequence[Bug], groups: Sequence[Group]) -> list[Bug]:
 def _pair(bug: str, x: Group, y: Group) -> BugPair:
     if not (x.n and y.n):
         return BugPair(x=x.fuzzer, y=y.fuzzer, why="no repeat is complete")
+    if x.programs != y.programs:
+        return BugPair(x=x.fuzzer, y=y.fuzzer, why="they ran different programs")
     result = log_rank(*x.times(Kind.TRIGGERED, bug), *y.times(Kind.TRIGGERED, bug))
     if result is None:
         return BugPair(x=x.fuzzer, y=y.fuzzer, why="neither triggered it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
     from magma_remote.report.repeats import Group
 
-    Sample = Mapping[Kind, Sequence[int]]
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """A fuzzer's bugs in each counted repeat, and what it `ran` in it: other programs cannot be compared."""
+
+    ran: object
+    counts: Sequence[int]
 
 
 def counts_of(target: str, groups: Sequence[Group]) -> Counts:
@@ -32,7 +38,10 @@ def counts_of(target: str, groups: Sequence[Group]) -> Counts:
         )
         for group in groups
     ]
-    samples = {group.fuzzer: list(group.counts(Kind.TRIGGERED).values()) for group in groups}
+    samples = {
+        group.fuzzer: _Sample(ran=group.programs, counts=list(group.counts(Kind.TRIGGERED).values()))
+        for group in groups
+    }
     return _compared(target, cells, samples)
 
 
@@ -42,8 +51,9 @@ def overall_counts(groups: Mapping[tuple[str, str], Group]) -> Counts:
     cells, samples = [], {}
     for fuzzer in sorted({fuzzer for fuzzer, _ in groups}):
         own = [groups[fuzzer, target] for target in targets if (fuzzer, target) in groups]
-        cell, samples[fuzzer] = _overall_cell(fuzzer, own, targets)
+        cell, counts = _overall_cell(fuzzer, own, targets)
         cells.append(cell)
+        samples[fuzzer] = _Sample(ran=[(group.target, group.programs) for group in own], counts=counts)
     return _compared("", cells, samples)
 
 
@@ -67,9 +77,9 @@ def _by_run(own: Sequence[Group], kind: Kind) -> list[dict[int, int]]:
     return [group.counts(kind) for group in own]
 
 
-def _compared(target: str, cells: Sequence[Cell], samples: Mapping[str, Sequence[int]]) -> Counts:
+def _compared(target: str, cells: Sequence[Cell], samples: Mapping[str, _Sample]) -> Counts:
     """With each pair of fuzzers tested on bugs triggered; the pairs are one family."""
-    pairs = [_pair(x.fuzzer, y.fuzzer, samples) for x, y in combinations(cells, 2)]
+    pairs = [_pair(x.fuzzer, samples[x.fuzzer], y.fuzzer, samples[y.fuzzer]) for x, y in combinations(cells, 2)]
     adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
     pairs = [replace(pair, adjusted=next(adjusted)) if pair.p is not None else pair for pair in pairs]
     differ = {frozenset((pair.x, pair.y)) for pair in pairs if pair.adjusted is not None and pair.adjusted < ALPHA}
@@ -84,10 +94,12 @@ def _mean(cell: Cell) -> float:
     return spread.mean if spread else 0.0
 
 
-def _pair(x: str, y: str, samples: Mapping[str, Sequence[int]]) -> CountPair:
-    if not (samples[x] and samples[y]):
+def _pair(x: str, of_x: _Sample, y: str, of_y: _Sample) -> CountPair:
+    if not (of_x.counts and of_y.counts):
         return CountPair(x=x, y=y, why="no repeat is complete")
-    ranked = mann_whitney(samples[x], samples[y])
+    if of_x.ran != of_y.ran:
+        return CountPair(x=x, y=y, why="they ran different programs")
+    ranked = mann_whitney(of_x.counts, of_y.counts)
     return CountPair(
         x=x,
         y=y,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from math import comb
 from typing import TYPE_CHECKING
 
 from magma_remote.report.repeats import Kind
@@ -14,9 +16,6 @@ if TYPE_CHECKING:
 
     from magma_remote.report.figures import Bug, BugPair, Cell, CountPair, Counts, Finder, Report, Target, Times
     from magma_remote.report.statistics import Spread
-
-SMALL_SAMPLE = 4
-"""Fewer repeats a side than this, and no exact two-sided test can give p < 0.05."""
 
 
 def ranking(report: Report) -> tuple[str, ...]:
@@ -74,14 +73,24 @@ def told_apart(counts: Counts) -> str:
 
 
 def few_repeats(report: Report) -> str:
-    """A warning where there are too few repeats for any test to tell; empty elsewhere."""
+    """A warning where there are too few repeats for any test of bugs found to tell; empty elsewhere."""
     most = max((cell.n for target in report.targets for cell in target.counts.cells), default=0)
-    if len(report.fuzzers) < 2 or not 0 < most < SMALL_SAMPLE:  # noqa: PLR2004 - a comparison takes two
+    tested = [sum(pair.p is not None for pair in target.counts.pairs) for target in report.targets]
+    pairs = min(filter(None, tested), default=0)
+    if not (most and pairs) or most >= (needed := repeats_needed(pairs)):
         return ""
     return (
-        f"With {_counted(most, 'repeat')} a fuzzer no test can tell two fuzzers apart at 5 %, whatever they found: "
-        f"that takes {SMALL_SAMPLE} at least, and more for many fuzzers."
+        f"With {_counted(most, 'repeat')} no test can tell any two of {len(report.fuzzers)} fuzzers apart on a target, "
+        f"whatever they found there: {_counted(pairs, 'pair')} and a level of 5 % take {needed} repeats at least."
     )
+
+
+def repeats_needed(pairs: int) -> int:
+    """Repeats of each fuzzer without which no exact two-sided p, corrected for so many pairs, is below the level.
+
+    The least p of n against n is 2 of all C(2n, n) splits, and Holm multiplies the least of all by their number.
+    """
+    return next(n for n in itertools.count(1) if 2 * pairs / comb(2 * n, n) < ALPHA)
 
 
 def found_line(target: Target) -> str:

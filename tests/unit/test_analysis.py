@@ -141,9 +141,13 @@ def test_a_fuzzer_that_left_a_target_out_is_not_compared_on_all() -> None:
     assert cell.spread[Kind.TRIGGERED] is None
 
 
-def test_fuzzers_that_ran_different_programs_are_told() -> None:
-    (target,) = analyse(experiment(trial("afl/tiff/a/0"), trial("b/tiff/b/0"))).targets
+def test_fuzzers_that_ran_different_programs_are_told_and_not_compared() -> None:
+    report = analyse(experiment(trial("afl/tiff/a/0", triggered={"T1": 5}), trial("b/tiff/b/0")))
+    (target,) = report.targets
     assert "afl: a; b: b" in target.notes[0]
+    told = [(pair.p, pair.why) for pair in (*target.counts.pairs, *report.overall.pairs)]
+    told += [(pair.p, pair.why) for pair in target.bugs[0].pairs]
+    assert told == [(None, "they ran different programs")] * 3
 
 
 def test_progress_counts_targets() -> None:

@@ -12,6 +12,9 @@ import pytest
 from magma_remote.model.experiment import Experiment
 from magma_remote.report.analysis import analyse
 from magma_remote.report.page import render
+from magma_remote.report.statistics import ALPHA, holm
+from magma_remote.report.statistics_pairs import mann_whitney
+from magma_remote.report.views import repeats_needed
 from tests.experiments import generated
 from tests.found import experiment, lost, trial
 from tests.pages import Page
@@ -120,7 +123,8 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("one-missing-all", "Incomplete: 2 of 4 trials are here, 2 are missing"),
         ("nothing-known", "How many trials were asked for is written nowhere"),
         ("timeout-unknown", "TIMEOUT is not known. The last stamp of all trials, 1 min, stands in for it"),
-        ("one-repeat", "With 1 repeat a fuzzer no test can tell two fuzzers apart"),
+        ("one-repeat", "With 1 repeat no test can tell any two of 3 fuzzers apart on a target"),
+        ("ten-fuzzers", "45 pairs and a level of 5 % take 7 repeats at least"),
         ("other-programs", "their figures do not compare: a: p; b: q"),
         ("odd", "stamps have a gap of 40 s"),
         ("one-fuzzer", "One fuzzer has nobody to be compared with"),
@@ -157,6 +161,14 @@ def test_whatever_a_name_holds_is_text() -> None:
     assert found.all("script") == []
     assert HOSTILE in found.words
     assert "49" not in found.words.replace("2049", "")
+
+
+@pytest.mark.parametrize(("pairs", "repeats"), [(1, 4), (3, 5), (10, 6), (45, 7), (190, 8)])
+def test_repeats_that_a_corrected_exact_test_needs(pairs: int, repeats: int) -> None:
+    assert repeats_needed(pairs) == repeats
+    apart = mann_whitney([1.0] * repeats, [2.0] * repeats).p
+    assert holm([apart] + [1.0] * (pairs - 1))[0] < ALPHA
+    assert mann_whitney([1.0] * (repeats - 1), [2.0] * (repeats - 1)).p * pairs >= ALPHA
 
 
 def test_curves_are_drawn_inside_their_frame() -> None:
