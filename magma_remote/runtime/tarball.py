@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 _BLOCK = 512
 _BUFFER = 1 << 16
 _ENDS = b"\0 "
-_FILES = b"0\x007"
+_FILES = {b"0", b"\0", b"7"}
 _FOLDER = b"5"
-_NO_DATA = b"123456"  # links, devices, folders, pipes: whatever their size says
+_NO_DATA = {b"1", b"2", b"3", b"4", b"5", b"6"}  # links, devices, folders, pipes: whatever their size says
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_ALL, _SPARSE = b"L", b"K", b"x", b"g", b"S"
+_ABOUT_NEXT = {_LONG_NAME, _LONG_LINK, _PAX, _PAX_ALL}
 _LONGEST = 1 << 20  # of a name or of pax records
 _LEAF = b"monitor"
 
 
 class Member(NamedTuple):
-    """`name` as it stands in the tarball, without a closing `/`; `size` bytes of a file's content can be read now."""
+    """`name` as it stands in the tarball, without a closing `/`.
+
+    `content` is that of a small file; None where `size` bytes of it can be read now.
+    """
 
     name: bytes
+    kind: bytes
     size: int
-    is_file: bool
-    is_folder: bool
+    content: bytes | None
 
 
 def members(file: BinaryIO, length: int) -> Iterator[Member]:
@@ -40,52 +44,57 @@ def members(file: BinaryIO, length: int) -> Iterator[Member]:
 
     CorruptError where the tarball is cut or damaged.
     """
-    at = 0
-    name, size_there = b"", None
+    at, there = 0, -1  # where the next header begins, and where the file stands
+    known: dict[bytes, bytes] = {}
     while True:
-        file.seek(at)
-        header = file.read(_BLOCK)
+        if there != at:
+            file.seek(at)
+        header = file.read(2 * _BLOCK)  # most dumps are no longer than a block
+        there = at + 2 * _BLOCK
         if len(header) < _BLOCK:
             raise CorruptError(f"it is cut after {length} bytes")
-        if not header[0] and header.count(0) == _BLOCK:
+        if not header[0] and header[:_BLOCK].count(0) == _BLOCK:
             return
-        kind, size = header[156:157], _size(header, at)
+        kind, size, start = header[156:157], _size(header, at), at + _BLOCK
         if header[257:262] != b"ustar":
             _check_sum(header, at)
-        start = at + _BLOCK
-        if kind in {_LONG_NAME, _LONG_LINK, _PAX, _PAX_ALL}:
-            data = _read(file, size, at)
-            if kind == _LONG_NAME:
-                name = data.rstrip(b"\0")
-            elif kind == _PAX:
-                records = dict(_records(data, at))
-                name = records.get(b"path", name)
-                size_there = _decimal(records[b"size"], at) if b"size" in records else None
-            at = start + _padded(size)
+        if kind in _ABOUT_NEXT:
+            known |= _about_next(kind, _read(file, start, size), at)
+            at, there = start + _padded(size), -1
             continue
-        size = size if size_there is None else size_there
-        if kind == _SPARSE:
-            start = _after_extensions(file, header, start)
+        if b"size" in known:
+            size = _decimal(known[b"size"], at)
+        content = header[_BLOCK : _BLOCK + size] if size <= _BLOCK and kind in _FILES else None
+        if content is None:
+            start, there = _content_at(file, header, start), -1
         at = start + (0 if kind in _NO_DATA else _padded(size))
         if at > length:
             raise CorruptError(f"it is cut after {length} bytes")
-        yield Member((name or _name(header)).rstrip(b"/"), size, kind in _FILES, kind == _FOLDER)
-        name, size_there = b"", None
+        yield Member(known.get(b"path") or _name(header), kind, size, content)
+        known = {}
 
 
 def _padded(size: int) -> int:
     return (size + _BLOCK - 1) // _BLOCK * _BLOCK
 
 
-def _read(file: BinaryIO, size: int, at: int) -> bytes:
+def _read(file: BinaryIO, at: int, size: int) -> bytes:
     if size > _LONGEST:
         raise _damaged(at)
+    file.seek(at)
     return file.read(size)
+
+
+def _about_next(kind: bytes, data: bytes, at: int) -> dict[bytes, bytes]:
+    """What a member without a content of its own tells of the next one: its `path`, its `size`."""
+    if kind == _LONG_NAME:
+        return {b"path": data.rstrip(b"\0")}
+    return dict(_records(data, at)) if kind == _PAX else {}
 
 
 def _name(header: bytes) -> bytes:
     name = header[:100].partition(b"\0")[0]
-    if header[257:263] == b"ustar\0" and header[345]:
+    if header[345] and header[257:263] == b"ustar\0":
         return header[345:500].partition(b"\0")[0] + b"/" + name
     return name
 
@@ -116,7 +125,7 @@ def _size(header: bytes, at: int) -> int:
 
 def _check_sum(header: bytes, at: int) -> None:
     """CorruptError where no header stands here; for those alone that do not say so by a word, since it takes long."""
-    total = sum(header[:148]) + 8 * ord(" ") + sum(header[156:])
+    total = sum(header[:148]) + 8 * ord(" ") + sum(header[156:_BLOCK])
     if _number(header[148:156], at) != total:
         raise _damaged(at)
 
@@ -136,9 +145,10 @@ def _records(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
         data = data[length:]
 
 
-def _after_extensions(file: BinaryIO, header: bytes, start: int) -> int:
-    """Where the content of a sparse file of GNU tar's old format begins."""
-    more = header[482]
+def _content_at(file: BinaryIO, header: bytes, start: int) -> int:
+    """Go to where a member's content begins: behind more headers for a sparse file of GNU tar's old format."""
+    file.seek(start)
+    more = header[482] if header[156:157] == _SPARSE else 0
     while more:
         block = file.read(_BLOCK)
         start += _BLOCK
@@ -187,14 +197,16 @@ def read_tarball(path: Path) -> tuple[Dumps | None, tuple[str, ...]]:
     with path.open("rb", buffering=_BUFFER) as file:
         length = file.seek(0, 2)
         for member in members(file, length):
-            folder, _, leaf = member.name.rpartition(b"/")
-            if leaf == _LEAF and member.is_folder:
-                folders.of(member.name)  # it may be empty
+            name, kind, size, content = member
+            if kind == _FOLDER:
+                name = name.rstrip(b"/")
+                folders.of(name)  # it may be empty
+            folder, _, leaf = name.rpartition(b"/")
             dumps = folders.of(folder)
             if dumps is None or leaf == b"tmp":
                 continue
-            if member.is_file and is_stamp(leaf) and member.size <= LARGEST:
-                dumps.add(int(leaf), file.read(member.size))
+            if kind in _FILES and is_stamp(leaf) and size <= LARGEST:
+                dumps.add(int(leaf), file.read(size) if content is None else content)
             else:
                 dumps.refuse(leaf.decode("utf-8", "backslashreplace"))
     return folders.result()
