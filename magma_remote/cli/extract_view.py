@@ -31,7 +31,9 @@ class ExtractLines(PlainReporter):
     def extracting(self, *, trials: int, kept: int, slots: int) -> None:
         """See `ExtractReporter.extracting`."""
         there = f" ({kept} were done before)" if kept else ""
-        self.note(f"PoCs of {trials} trials to extract{there}, {min(slots, max(trials, 1))} at once")
+        if not trials:
+            return  # why is told
+        self.note(f"PoCs of {trials} trials to extract{there}, {min(slots, trials)} at once")
 
     def extracted(self, ended: Ended) -> None:
         """See `ExtractReporter.extracted`."""
@@ -89,6 +91,15 @@ def _lines(extracts: Extracts) -> Iterator[str]:
     pocs = len({poc.file for one in done for poc in one.pocs})
     kept = f" ({extracts.kept} of them before)" if extracts.kept else ""
     yield f"{len(done)} of {total} trials extracted{kept}, {pocs} PoCs. Index: {extracts.index}"
+
+
+def _failures(extracts: Extracts) -> Iterator[str]:
+    """By reason: a missing image is that of many trials."""
+    by_reason: dict[str, list[str]] = {}
+    for trial, why in sorted(extracts.failed.items()):
+        by_reason.setdefault(why, []).append(trial_text(trial))
+    for why, names in by_reason.items():
+        yield from _named(f"Not extracted, since {why}", names)
 
 
 def _named(what: str, names: Sequence[str]) -> Iterator[str]:

@@ -145,11 +145,17 @@ class _Run:
 
     def _claim(self) -> tuple[CpuSet, ...]:
         """CPUs that no running trial is pinned to, one for each container."""
-        order, guards = self._order, self._outside.guards
-        free = sorted(order.cpus - guards.claimed(order.cpus))[: order.workers]
-        if not free:
-            raise BusyError("all CPUs of this machine are held by running trials: wait until some end")
-        self._held.enter_context(guards.cpu_claims(free, owner=str(order.workdir.root)))
+        order = self._order
+        for last in (False, False, True):
+            free = sorted(order.cpus - self._outside.guards.claimed(order.cpus))[: order.workers]
+            if not free:
+                raise BusyError("all CPUs of this machine are held by running trials: wait until some end")
+            try:
+                self._held.enter_context(self._outside.guards.cpu_claims(free, owner=str(order.workdir.root)))
+                break
+            except BusyError:  # somebody was faster: there may be others
+                if last:
+                    raise
         self._held.callback(stay_on, order.cpus)
         stay_on(free)
         return tuple((cpu,) for cpu in free)

@@ -120,8 +120,14 @@ def _files(entry: Path, above: Parts) -> Iterator[tuple[Parts, int]]:
 
 
 def _prefix(found: list[Member]) -> bytes:
-    """The folder that SHARED has in the tarball: where the `monitor` nearest to the root is."""
-    above = [m.name.rpartition(b"/")[0] for m in found if m.is_folder and m.name.rpartition(b"/")[2] == _LEAF]
+    """The folder that SHARED has in the tarball: where the `monitor` nearest to the root is, or a file in it."""
+    above = []
+    for member in found:
+        folder, _, leaf = member.name.rstrip(b"/").rpartition(b"/")
+        if leaf != _LEAF:
+            folder, _, leaf = folder.rpartition(b"/")
+        if leaf == _LEAF:
+            above.append(folder)
     return min(above, key=lambda name: len(_parts(os.fsdecode(name), b"")), default=b"")
 
 
