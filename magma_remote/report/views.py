@@ -55,7 +55,8 @@ def leader(report: Report) -> str:
     close = [cell.fuzzer for cell in sorted(cells, key=_rank) if cell is not first]
     level = [fuzzer for fuzzer in close if not _differ(report.overall, first.fuzzer, fuzzer)]
     sd = f"{NBSP}±{NBSP}{number(spread.sd)}" if spread.sd is not None else ""
-    text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}"
+    counted = f" ({of(first.n, first.expected)} repeats)" if first.n < first.expected else ""
+    text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{counted}"
     return text + (f"; not told apart from it: {', '.join(level)}." if level else ", told apart from every other.")
 
 

@@ -10,10 +10,10 @@ from tests.found import experiment, lost, trial
 
 def test_a_repeat_sees_a_bug_when_its_first_program_does() -> None:
     found = experiment(
-        trial("afl/tiff/a/0", triggered={"T1": 30}), trial("afl/tiff/b/0", triggered={"T1": 10, "T2": 50})
+        trial("afl/tiff/a/0", triggered={"T1": 30, "T2": 5}), trial("afl/tiff/b/0", triggered={"T1": 10, "T2": 50})
     )
     group = groups_of(found)["afl", "tiff"]
-    assert group.first[Kind.TRIGGERED] == {"T1": {0: 10}, "T2": {0: 50}}
+    assert group.first[Kind.TRIGGERED] == {"T1": {0: 10}, "T2": {0: 5}}
     assert group.counts(Kind.TRIGGERED) == {0: 2}
     assert (group.n, group.expected, group.programs) == (1, 1, ("a", "b"))
 

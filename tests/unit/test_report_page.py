@@ -11,6 +11,7 @@ import pytest
 
 from magma_remote.model.experiment import Experiment
 from magma_remote.report.analysis import analyse
+from magma_remote.report.drawing import Axis
 from magma_remote.report.page import render
 from magma_remote.report.statistics import ALPHA, holm
 from magma_remote.report.statistics_pairs import mann_whitney
@@ -140,15 +141,39 @@ def test_what_is_to_be_known_first_is_told(shape: str, told: str) -> None:
     assert told in page(shape).words
 
 
-def test_figures_that_a_missing_trial_touches_say_so() -> None:
+@cache
+def touched() -> str:
+    """The page of a campaign in which c has one of its three repeats."""
     found = experiment(
         *(trial(f"{f}/tiff/p/{run}", triggered={"T1": 5 + run}) for f in "ab" for run in range(3)),
-        trial("c/tiff/p/0", triggered={"T1": 9}),
+        trial("c/tiff/p/0", triggered={"T1": 9, "T2": 9}),
         missing=(lost("c/tiff/p/1"), lost("c/tiff/p/2")),
     )
-    words = Page.of(render(analyse(found), title="x", made=datetime.now(UTC))).words
-    for part in ("1 of 3 repeats", "c 1 of 3", "1 of 1, 3 planned", "7 of 7 repeats", "of the 9 planned", "9 planned"):
-        assert part in words
+    return render(analyse(found), title="x", made=datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        pytest.param("counts", "1 of 3 repeats", id="bugs-per-repeat"),
+        pytest.param("bugs", "c 1 of 3", id="bug-by-fuzzer"),
+        pytest.param("curves", "Triggered in 7 of 7 repeats (65 – 100 %) of the 9 planned", id="bug"),  # noqa: RUF001
+        pytest.param("curves", "1 of 1, 3 planned", id="curve"),
+        pytest.param("curves", "Fuzzer c 1 of 3 a a", id="log-rank"),
+        pytest.param("pairs", "Fuzzer c 1 of 3 a b", id="pairs-above"),
+        pytest.param("pairs", "c 1 of 3 · 1.00", id="pairs-left"),
+        pytest.param("sole", "1 of 1 3 planned", id="found-by-one"),
+        pytest.param("difficulty", "c 9 s (no interval: one repeat) 1 of 3 repeats", id="soonest"),
+        pytest.param("difficulty", "7 of 7 (65 – 100 %) 9 planned", id="difficulty"),  # noqa: RUF001
+    ],
+)
+def test_figures_that_a_missing_trial_touches_say_so(part: str, told: str) -> None:
+    source = touched().partition(f'<section id="{part}"')[2].partition("</section>")[0]
+    assert told in Page.of(source).words
+
+
+def test_the_first_words_say_it_too() -> None:
+    assert "Most bugs per repeat: c, 2.0 (1 of 3 repeats)" in Page.of(touched()).words
 
 
 def test_whatever_a_name_holds_is_text() -> None:
@@ -169,6 +194,13 @@ def test_repeats_that_a_corrected_exact_test_needs(pairs: int, repeats: int) -> 
     apart = mann_whitney([1.0] * repeats, [2.0] * repeats).p
     assert holm([apart] + [1.0] * (pairs - 1))[0] < ALPHA
     assert mann_whitney([1.0] * (repeats - 1), [2.0] * (repeats - 1)).p * pairs >= ALPHA
+
+
+def test_an_axis_is_logarithmic_from_edge_to_edge() -> None:
+    axis = Axis(first=1, last=10_000)
+    assert [axis.x(seconds) for seconds in (1, 10, 100, 10_000)] == [14, 54, 94, 174]
+    assert (axis.x(0), axis.x(20_000)) == (14, 174)
+    assert axis.ticks()[-1] == (174, "2.8 h")
 
 
 def test_curves_are_drawn_inside_their_frame() -> None:
