@@ -33,7 +33,8 @@ class ExtractLines(PlainReporter):
         there = f" ({kept} were done before)" if kept else ""
         if not trials:
             return  # why is told
-        self.note(f"PoCs of {trials} trials to extract{there}, {min(slots, trials)} at once")
+        what = "1 trial" if trials == 1 else f"{trials} trials"
+        self.note(f"PoCs of {what} to extract{there}, {min(slots, trials)} at once")
 
     def extracted(self, ended: Ended) -> None:
         """See `ExtractReporter.extracted`."""
@@ -83,9 +84,7 @@ def _lines(extracts: Extracts) -> Iterator[str]:
     without = [trial_text(one.trial) for one in done if not one.findings and not one.pocs]
     yield from _named("Trials without findings", without)
     yield from _named("Trials whose image is an assumption", [trial_text(one.trial) for one in done if one.assumed])
-    yield from _named(
-        "Not extracted", [f"{trial_text(trial)}: {why}" for trial, why in sorted(extracts.failed.items())]
-    )
+    yield from _failures(extracts)
     yield from _named("Missing in ar/", [trial_text(trial) for trial in extracts.missing])
     total = len(done) + len(extracts.failed) + len(extracts.missing)
     pocs = len({poc.file for one in done for poc in one.pocs})
@@ -99,7 +98,7 @@ def _failures(extracts: Extracts) -> Iterator[str]:
     for trial, why in sorted(extracts.failed.items()):
         by_reason.setdefault(why, []).append(trial_text(trial))
     for why, names in by_reason.items():
-        yield from _named(f"Not extracted, since {why}", names)
+        yield from _named(f"Not extracted: {why}", names)
 
 
 def _named(what: str, names: Sequence[str]) -> Iterator[str]:

@@ -126,6 +126,7 @@ class _Run:
     def extract(self, trials: Sequence[Trial], kept: int) -> tuple[dict[Trial, Extracted], dict[Trial, str]]:
         """Those that are done now, and why the others are not."""
         outside = self._outside
+        preflight.check_core_pattern()  # a program that takes crashes runs on any CPU, a trial's too
         outside.runner.check()
         sets = self._claim()
         site = self._site(sets)
@@ -138,7 +139,7 @@ class _Run:
         outside.reporter.extracting(trials=len(tasks), kept=kept, slots=len(sets))
         ended = pool.run(tasks)
         self.stopped = pool.stopped
-        halted = f"not extracted yet: stopped by {self.stopped}"
+        halted = f"stopped by {self.stopped} before it was done"
         failed |= {trial: halted if one.stopped else one.why for trial, one in ended.items() if not one.extracted}
         failed |= {task.trial: halted for task in tasks if task.trial not in ended}
         return {trial: one.extracted for trial, one in ended.items() if one.extracted}, failed

@@ -145,7 +145,8 @@ def _archive_kept(order: Order, cache: Cache, reporter: Reporter) -> dict[Job, R
 def _note_unextracted(order: Order, earlier: Iterable[Result], reporter: Reporter) -> None:
     count = sum(result.pocs is None for result in earlier)
     if order.campaign.poc_extract and count:
-        reporter.note(f"{count} trials that are there already were archived without their PoCs being extracted")
+        command = f"`magma-remote extract {order.workdir.root}`"
+        reporter.note(f"{count} trials that are there already were archived without their PoCs: {command} extracts them")
 
 
 def _images(order: Order, outside: Outside, site: Site) -> Images:

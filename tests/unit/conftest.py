@@ -21,6 +21,7 @@ from magma_remote.runtime import cache, housekeeping, patience, preflight, quick
 from magma_remote.runtime.images import Image, Owner
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.trial import Site
+from tests.extracts import Desk, new_desk
 from tests.stations import Bench
 
 if TYPE_CHECKING:
@@ -249,3 +250,10 @@ def bench(tmp_path: Path, tree: Path, shm: Path, monkeypatch: pytest.MonkeyPatch
     made = Bench(root=tree, workdirs=tmp_path / "workdirs", shm=shm)
     yield made
     made.assert_nothing_is_left()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, shm: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A WORKDIR to extract, on a machine in memory; nothing here is really pinned, and nothing of it is left."""
+    with new_desk(tmp_path / "workdir", shm, monkeypatch) as made:
+        yield made
