@@ -34,7 +34,7 @@ TRIAL = "aflplusplus/libpng/libpng_read_fuzzer"
 CAMPAIGN = f"""
   // Hjson as people write it: no outer braces, no commas
   REPEAT: {TRIALS}
-  FUZZERS: [aflplusplus]
+  FUZZERS: ["aflplusplus"]
   TARGETS: ["libpng",]
   TIMEOUT: {TRIAL_SECONDS}s
 """
@@ -81,7 +81,7 @@ class Campaign:
         self.log = folder / "campaign.txt"
         self.file = folder / "first.hjson"
         self.file.write_text(CAMPAIGN)
-        words = ("-e", f"@{self.file}", "-e", "wait=true", "-e", "dispatcher_ttr=20")
+        words = ("-e", f"@{self.file}", "-e", "wait=true", "-e", "campaign_ttr=20", "--limit", f"{DISPATCHER},{FIRST}")
         self.process = lab.start_play("campaign.yml", *words, log=self.log)
 
     @property
