@@ -28,7 +28,7 @@ check: setup  ## ruff, mypy, yamllint, unit and integration tests
 test: setup  ## everything: check and the acceptance tests
 	@scripts/check tests
 
-bench: setup  ## overhead of quickrun over the ideal; campaigns of 1,000 to 20,000 jobs beside the queue alone; two workers against one; summary of 2,000 tarballs beside `tar -tf`; a report of them
+bench: setup  ## overhead of quickrun over the ideal; campaigns of 1,000 to 20,000 jobs beside the queue alone; two workers against one; summary of 2,000 tarballs beside `tar -tf`; the report of as many trials
 	@.venv/bin/python tests/bench/quickrun.py
 	@.venv/bin/python -m tests.bench.campaign
 	@.venv/bin/python -m tests.bench.workers
