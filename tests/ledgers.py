@@ -7,6 +7,7 @@ from typing import Any
 from magma_remote.model.entries import (
     CampaignEntry,
     CampaignState,
+    Edition,
     JobEntry,
     JobState,
     RunEntry,
@@ -30,6 +31,8 @@ CAMPAIGN = CampaignEntry(
     max_attempts=3,
     state=CampaignState.CANCELLED,
     ended_at=9.25,
+    terms={"TIMEOUT": "5.0", "FUZZARGS of afl,libtiff": "-x é"},
+    editions=(Edition(source="é.hjson", sha256="cd" * 32, tree="00fe", jobs=7, until=4.5),),
 )
 JOB = JobEntry(
     number=7,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ from magma_remote.model.entries import CampaignEntry, JobEntry, JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Broadcast, Tube
 from magma_remote.runtime.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.extending import extend
+from magma_remote.runtime.opening import Plan
 from magma_remote.runtime.slot import ReplacedError, broadcast, read_slot, refuse_other
 from magma_remote.runtime.telling import Identity
 from magma_remote.runtime.worker import Worker
 from tests.mortals import Disks, Fuse, KilledError, MemoryResults, MortalQueue, SlowCrew
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from magma_remote.model.entries import Warned, WorkerEntry
@@ -32,6 +35,12 @@ OTHER = "decaf0"  # a campaign of somebody else's
 TTR = 120
 RUN_SECONDS = 300.0
 TICK = 5.0
+FUZZERS = ("f0", "f1", "f2")
+
+
+def file_text(repeat: int, fuzzers: Sequence[str]) -> str:
+    """A campaign file, as far as machines in memory read it."""
+    return json.dumps({"REPEAT": repeat, "FUZZERS": fuzzers})
 
 
 @dataclass
@@ -74,6 +83,7 @@ class World:
         self.machines: dict[str, MemoryMachine] = {}
         self.starts: list[Assignment] = []
         self.clashes: list[tuple[str, str]] = []
+        self.strangers: list[str] = []
         self.ticks = 0
         self.path = folder / "ledger.sqlite"
         ledger = SqliteLedger(self.path)
@@ -81,11 +91,12 @@ class World:
             CampaignEntry(
                 config_id=CONFIG,
                 source="campaign.hjson",
-                text="{}",
-                tree="0" * 64,
+                text=file_text(1, FUZZERS),
+                tree="".join(FUZZERS),
                 since=self.clock.now(),
                 timeout=RUN_SECONDS,
                 max_attempts=3,
+                terms={"POLL": "5"},
             )
         )
         ledger.add_jobs(
@@ -150,6 +161,7 @@ class World:
     def _note(self, station: MemoryStation) -> None:
         self.starts += station.starts
         self.clashes += station.clashes
+        self.strangers += station.strangers
 
     # time
 
@@ -159,6 +171,24 @@ class World:
             self.kill_dispatcher()
         with closing(SqliteLedger(self.path)) as ledger, suppress(UsageError):
             act(ledger)
+
+    def extend(self, more: int, fuzzer: str = FUZZERS[0]) -> None:
+        """A person stops the dispatcher and asks for so many further trials, perhaps of a further fuzzer."""
+        self.kill_dispatcher()
+        with closing(SqliteLedger(self.path)) as ledger, suppress(UsageError):
+            known = [entry.job for entry in ledger.jobs()]
+            first = len(known)
+            added = [Job(repeat=n, fuzzer=fuzzer, target="t", program="p") for n in range(first, first + more)]
+            fuzzers = sorted({*FUZZERS, *(job.fuzzer for job in known), fuzzer})
+            plan = Plan(
+                source="campaign.hjson",
+                text=file_text(first + more, fuzzers),
+                tree="".join(fuzzers),
+                timeout=RUN_SECONDS,
+                jobs=(*added, *known),
+                terms={"POLL": "5"},
+            )
+            extend(ledger, plan, self.clock.now())
 
     def other(self, *, since: float, is_open: bool) -> Broadcast:
         """What the dispatcher of another campaign broadcasts."""
@@ -263,6 +293,8 @@ class World:
                 assert entry.number not in self.disks.merged, self.story()
         clashes = self.clashes + [clash for process in self.workers.values() for clash in process.station.clashes]
         assert not clashes
+        strangers = [run for process in self.workers.values() for run in process.station.strangers]
+        assert not self.strangers + strangers, "started before its worker was set up for it"
         assert not self.disks.fetched
 
     def story(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,9 @@ class MemoryStation:
 
     A new station on the same disk finds the complete ones in `kept` and removes the others, as a worker does that
     was killed. `obstacle_text` is what `obstacle` says. What was asked of it is in `prepared`, `starts`, `stops`,
-    `forgotten` and `releases`; `clashes` are runs that were started on a CPU that another run had, which no worker
-    may do.
+    `forgotten` and `releases`; `clashes` are runs that were started on a CPU that another run had, `strangers` those
+    whose fuzzer the file that it was prepared for does not name among its FUZZERS, if it names any: no worker may do
+    that. Files are JSON.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class MemoryStation:
         self.stops: list[str] = []
         self.forgotten: list[str] = []
         self.clashes: list[tuple[str, str]] = []
+        self.strangers: list[str] = []
         self.releases = 0
         self._worker = worker
         self._clock = clock
@@ -84,6 +87,11 @@ class MemoryStation:
             news = replace(news, sets=machine.sets, demands=machine.demands or {}, cannot=machine.cannot or {})
         self._preparing = [(self._clock.monotonic() + machine.prepare_seconds, news)]
 
+    def serves(self, broadcast: Broadcast, before: Broadcast) -> bool:
+        """See `Station.serves`: REPEAT is nothing that anybody sets up for."""
+        now, then = (json.loads(each.text) | {"REPEAT": 0} for each in (broadcast, before))
+        return bool(now == then)
+
     def progress(self) -> str:
         """See `Station.progress`."""
         return "preparing" if self._preparing else ""
@@ -98,6 +106,9 @@ class MemoryStation:
         for other, _ in self._running.values():
             if set(other.cpus) & set(assignment.cpus):
                 self.clashes.append((other.run, assignment.run))
+        fuzzers = json.loads(self.prepared[-1].text).get("FUZZERS") if self.prepared else None
+        if fuzzers is not None and assignment.job.fuzzer not in fuzzers:
+            self.strangers.append(assignment.run)
         self.starts.append(assignment)
         self._running[assignment.run] = (assignment, self._clock.now())
         self._disk[assignment.run] = None

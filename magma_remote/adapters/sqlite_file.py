@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-VERSION = 2
+VERSION = 3
 PATIENCE = 30.0
 """Seconds for which another process's transaction is waited out."""
 
@@ -23,12 +23,12 @@ _SCHEMA = """
 CREATE TABLE campaign (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     config_id TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL, tree TEXT NOT NULL, since REAL NOT NULL,
-    timeout REAL NOT NULL, max_attempts INTEGER NOT NULL, state TEXT NOT NULL, ended_at REAL
+    timeout REAL NOT NULL, max_attempts INTEGER NOT NULL, state TEXT NOT NULL, ended_at REAL,
+    terms TEXT NOT NULL, editions TEXT NOT NULL
 );
 CREATE TABLE pins (
-    id INTEGER PRIMARY KEY,
-    fuzzer TEXT NOT NULL, target TEXT NOT NULL, manifest TEXT NOT NULL, recipe TEXT NOT NULL, uid INTEGER NOT NULL,
-    gid INTEGER NOT NULL, UNIQUE (fuzzer, target)
+    id INTEGER PRIMARY KEY, fuzzer TEXT NOT NULL, target TEXT NOT NULL, manifest TEXT NOT NULL, recipe TEXT NOT NULL,
+    uid INTEGER NOT NULL, gid INTEGER NOT NULL, UNIQUE (fuzzer, target)
 );
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY,

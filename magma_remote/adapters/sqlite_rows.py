@@ -10,6 +10,7 @@ from magma_remote.model.canaries import Bugs
 from magma_remote.model.entries import (
     CampaignEntry,
     CampaignState,
+    Edition,
     JobEntry,
     JobState,
     PinEntry,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-CAMPAIGN = "config_id, source, text, tree, since, timeout, max_attempts, state, ended_at"
+CAMPAIGN = "config_id, source, text, tree, since, timeout, max_attempts, state, ended_at, terms, editions"
 PIN = "fuzzer, target, manifest, recipe, uid, gid"
 JOB_FIXED = "number, repeat, fuzzer, target, program, args, fuzzargs"
 JOB_MOVING = "state, settled, attempts, queue_id, avoid, reason, message, run"
@@ -49,12 +50,13 @@ def text(value: str) -> str:
 def campaign_row(entry: CampaignEntry) -> Row:
     """In the order of CAMPAIGN."""
     times = (entry.since, entry.timeout, entry.max_attempts, entry.state.value, entry.ended_at)
-    return (text(entry.config_id), text(entry.source), _dump(entry.text), text(entry.tree), *times)
+    more = (_WRITER.encode(dict(entry.terms)), _WRITER.encode([wire.plain(edition) for edition in entry.editions]))
+    return (text(entry.config_id), text(entry.source), _dump(entry.text), text(entry.tree), *times, *more)
 
 
 def campaign_entry(row: Row) -> CampaignEntry:
     """From the order of CAMPAIGN."""
-    config_id, source, written, tree, since, timeout, max_attempts, state, ended_at = row
+    config_id, source, written, tree, since, timeout, max_attempts, state, ended_at, terms, editions = row
     return CampaignEntry(
         config_id=config_id,
         source=source,
@@ -65,6 +67,8 @@ def campaign_entry(row: Row) -> CampaignEntry:
         max_attempts=max_attempts,
         state=CampaignState(state),
         ended_at=ended_at,
+        terms=dict(json.loads(terms)),
+        editions=tuple(wire.build(Edition, edition) for edition in json.loads(editions)),
     )
 
 

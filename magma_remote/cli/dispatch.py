@@ -19,6 +19,7 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.adapters.ssh import Ssh
 from magma_remote.adapters.transfer import transfer_for
 from magma_remote.adapters.transfer_local import copy_result
+from magma_remote.cli.extending import check_there, extend_campaign
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.provenance import note_tree, tell_dispatched
 from magma_remote.cli.settings import SETTINGS, load_dispatch
@@ -60,9 +61,10 @@ log = logging.getLogger(__name__)
 @click.command(short_help="Run a campaign on all workers of a queue.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="End the campaign that is active on this queue, if there is one, first.")
+@click.option("--extend", is_flag=True, help="Run what FILE asks for beyond the campaign in WORKDIR, into the same.")
 @SETTINGS
 @MAGMA
-def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Path | None) -> None:
+def dispatch(*, file: Path | None, force: bool, extend: bool, settings: Path | None, magma: Path | None) -> None:
     """Run the campaign FILE (or JOBS_CONFIG of the settings) on all workers of the queue.
 
     Puts its jobs into the queue, fetches, verifies and merges the results into WORKDIR, sends failed jobs out again
@@ -71,6 +73,9 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
     \b
     Example:
       magma-remote dispatch campaign.hjson --settings dispatcher.hjson
+
+    A campaign can be extended: with --extend the same file may have a larger REPEAT, one more fuzzer, target or
+    program. Only that is run; what would make trials incomparable is refused.
 
     With REGISTRY in the settings all images are built and pushed there first, as `magma-remote images` does it.
 
@@ -81,8 +86,10 @@ def dispatch(*, file: Path | None, force: bool, settings: Path | None, magma: Pa
     check_names(loaded.jobs)
     plan = plan_of(chosen, loaded)
     check_size(plan, host=socket.gethostname(), workdir=str(chosen.workdir))
+    if extend:
+        check_there(chosen)
     with _away_for_now():
-        code = _dispatch(chosen, loaded, plan, force=force)
+        code = _dispatch(chosen, loaded, plan, force=force, extend=extend)
     sys.exit(code)
 
 
@@ -96,7 +103,7 @@ def _away_for_now() -> Iterator[None]:
         raise
 
 
-def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: bool) -> int:
+def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: bool, extend: bool) -> int:
     queue = BeanstalkQueue(chosen.queue.target)
     with ExitStack() as held:
         held.callback(queue.close)
@@ -107,6 +114,8 @@ def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: 
         held.enter_context(console(sys.stderr))
         ledger = SqliteLedger(chosen.workdir / LEDGER)
         held.callback(ledger.close)
+        if extend:
+            extend_campaign(chosen, loaded, plan, ledger)
         campaign = _open(ledger, plan)
         note_tree(chosen.workdir, loaded.root)
         supply = supply_for(chosen, loaded, ledger)

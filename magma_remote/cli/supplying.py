@@ -13,9 +13,11 @@ from magma_remote.adapters.text_file import read_text
 from magma_remote.cli.here import own_address
 from magma_remote.cli.owner import image_owner
 from magma_remote.errors import StorageError
+from magma_remote.model.comparable import terms
 from magma_remote.model.entries import CampaignState
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.build_log import LoggingReporter
+from magma_remote.runtime.context import Context
 from magma_remote.runtime.images import Images, Owner
 from magma_remote.runtime.opening import Plan, check_same
 from magma_remote.runtime.operations import campaign_of
@@ -23,7 +25,7 @@ from magma_remote.runtime.provision import Bench, Provision
 from magma_remote.runtime.settings_check import LEDGER
 from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.supply import check_registry, pinned, supply
-from magma_remote.runtime.tree_digest import pairs, tree_digest
+from magma_remote.runtime.tree_digest import pair_digests, pairs, tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,14 +97,16 @@ def pins_of(chosen: DispatcherSettings, loaded: Loaded) -> tuple[str, tuple[PinE
 
 def plan_of(chosen: DispatcherSettings, loaded: Loaded) -> Plan:
     """The campaign as it is written now."""
+    campaign, context = loaded.campaign, Context(loaded.root)
     return Plan(
         source=loaded.file.name,
         text=read_text(loaded.file),
-        tree=tree_digest(loaded.campaign, loaded.root),
+        tree=tree_digest(campaign, loaded.root, context),
         timeout=loaded.campaign.timeout.seconds,
         jobs=loaded.jobs,
         max_attempts=chosen.max_attempts,
-        pairs=pairs(loaded.campaign) if chosen.registry else (),
+        pairs=pairs(campaign) if chosen.registry else (),
+        terms=terms(campaign, loaded.jobs, pair_digests(campaign, context)),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .messages import WorkerState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .jobs import Job
     from .messages import Heartbeat, Place
     from .outcome import Reason
@@ -61,8 +63,25 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Edition:
+    """A file that a campaign had before it was extended: `sha256` (hex) of its text, `tree` as in Broadcast.
+
+    It made `jobs` jobs, and held `until` then, in seconds since the epoch.
+    """
+
+    source: str
+    sha256: str
+    tree: str
+    jobs: int
+    until: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class CampaignEntry:
-    """`text` is the campaign file, `tree` as in Broadcast; `timeout` in seconds, the others since the epoch."""
+    """`text` is the campaign file, `tree` as in Broadcast; `timeout` in seconds, the others since the epoch.
+
+    `terms` are what its trials have in common, see `model.comparable`; `editions` its earlier files, oldest first.
+    """
 
     config_id: str
     source: str
@@ -73,6 +92,8 @@ class CampaignEntry:
     max_attempts: int
     state: CampaignState = CampaignState.OPEN
     ended_at: float | None = None
+    terms: Mapping[str, str] = field(default_factory=dict)
+    editions: tuple[Edition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

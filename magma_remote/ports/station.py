@@ -72,6 +72,9 @@ class Station(Protocol):
     def prepare(self, broadcast: Broadcast) -> None:
         """Leave what was set up before, where no run is left, and set up for this campaign; news when that is over."""
 
+    def serves(self, broadcast: Broadcast, before: Broadcast) -> bool:
+        """Whether what is set up for `before` is what this later broadcast of its campaign needs."""
+
     def progress(self) -> str:
         """What preparing is about now, for people."""
 

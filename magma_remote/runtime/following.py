@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 5.0
 _IDLE_LOOK_SECONDS = 1.0  # nothing is in hand: a campaign that begins shall not wait for us
 _PREPARE_AGAIN = 30.0
+_AGAIN = "more has come to the campaign: this worker sets up for it once its runs have ended"
 
 
 class Following:
@@ -55,18 +56,24 @@ class Following:
         self._looked_at = float("-inf")
 
     def look(self) -> bool:
-        """See what is broadcast now; True where it is another campaign, or ours has ended or has further images."""
+        """See what is broadcast now; True where it is another campaign, or ours has ended or been extended."""
         found, now = self.peek(), self._clock.monotonic()
         self._looked_at = now
         before = self.broadcast
         self.broadcast = found or before
-        if found is None or (before and _is_known(found, before)):
+        if found is None or (before and self._is_known(found, before)):
             return False
         self.prepared, self.changed_at = None, now
         self.state = WorkerState.WAITING
-        self.detail = "" if found.open else f"campaign {found.config_id} ({found.source}) has ended"
+        self.detail = _detail(found, before)
         log.info("campaign %s (%s) is %s", found.config_id, found.source, "open" if found.open else "over")
         return True
+
+    def is_behind(self) -> bool:
+        """Whether our campaign has been extended by what this worker is not set up for."""
+        found, before = self.peek(), self.broadcast
+        ours = found and before and found.open and found.config_id == before.config_id
+        return bool(found and before and ours and not self._is_known(found, before))
 
     def peek(self) -> Broadcast | None:
         """What is broadcast now; None where nothing is, or nothing that can be read."""
@@ -100,7 +107,7 @@ class Following:
         if self.closed or prepared.config_id != self.config_id:
             return
         asked, self._preparing = self._preparing, None
-        if asked and self.broadcast and not _is_known(self.broadcast, asked):
+        if asked and self.broadcast and not self._is_known(self.broadcast, asked):
             return  # more has come meanwhile: once more
         self._prepared_at = self._clock.monotonic()
         self.prepared = prepared
@@ -119,6 +126,14 @@ class Following:
         self.say(obstacle)
         return not obstacle
 
+    def _is_known(self, found: Broadcast, before: Broadcast) -> bool:
+        """Whether whoever is set up for one broadcast is set up for the other."""
+        if (found.config_id, found.open, found.tree) != (before.config_id, before.open, before.tree):
+            return False
+        if found.provides != before.provides or not set(found.images) <= set(before.images):
+            return False
+        return found.text == before.text or self._station.serves(found, before)
+
     def say(self, detail: str) -> None:
         """What is the matter, if anything; logged once."""
         if detail and detail != self.detail:
@@ -126,8 +141,8 @@ class Following:
         self.detail = detail
 
 
-def _is_known(found: Broadcast, before: Broadcast) -> bool:
-    """Whether whoever is set up for one broadcast is set up for the other."""
-    if (found.config_id, found.open) != (before.config_id, before.open):
-        return False
-    return found.provides == before.provides and set(found.images) <= set(before.images)
+def _detail(found: Broadcast, before: Broadcast | None) -> str:
+    if not found.open:
+        return f"campaign {found.config_id} ({found.source}) has ended"
+    again = before and before.open and before.config_id == found.config_id
+    return _AGAIN if again else ""

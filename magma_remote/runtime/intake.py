@@ -88,6 +88,10 @@ class Intake:
         delivery, message = taken.delivery, taken.message
         if message.config_id != self._following.config_id:
             return self._refuse(delivery, message)
+        if self._following.is_behind():  # it may be of what was added
+            self._queue.release(delivery)
+            self._following.look_soon()
+            return False
         prepared = self._following.prepared
         lease = self._following.leases.try_lease(prepared.demands.get(message.job.fuzzer, 1) if prepared else 1)
         if lease is None:

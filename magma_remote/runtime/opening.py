@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import UsageError, WireError
@@ -11,8 +11,11 @@ from magma_remote.model.entries import CampaignEntry, CampaignState, JobEntry, J
 from magma_remote.model.messages import MAX_ATTEMPTS, Broadcast
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.model.wire import LARGEST
+from magma_remote.runtime.extending import hold_against
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from magma_remote.model.jobs import Job
     from magma_remote.ports import Ledger
 
@@ -26,7 +29,7 @@ _ID_BYTES = 6
 class Plan:
     """A campaign as its file and tree give it now; `timeout` in seconds, `tree` as in Broadcast.
 
-    `pairs` are those (fuzzer, target) whose images the broadcast is to name.
+    `pairs` are those (fuzzer, target) whose images the broadcast is to name; `terms` as in CampaignEntry.
     """
 
     source: str
@@ -36,6 +39,7 @@ class Plan:
     jobs: tuple[Job, ...]
     max_attempts: int = MAX_ATTEMPTS
     pairs: tuple[tuple[str, str], ...] = ()
+    terms: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_size(plan: Plan, *, host: str = "", workdir: str = "") -> None:
@@ -80,6 +84,7 @@ def begin(ledger: Ledger, plan: Plan, now: float) -> CampaignEntry:
         since=now,
         timeout=plan.timeout,
         max_attempts=plan.max_attempts,
+        terms=plan.terms,
     )
     with ledger.transaction():
         ledger.save_campaign(entry)
@@ -101,16 +106,16 @@ def resume(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> CampaignEntry:
 
 
 def check_same(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> None:
-    """UsageError where the file or the tree make other trials than those that are in the ledger."""
-    known = sum(ledger.counts().values())
-    same = known == len(plan.jobs) and all(a.job == b for a, b in zip(ledger.jobs(), plan.jobs, strict=True))
-    if not same or entry.timeout != plan.timeout:
+    """UsageError where the file or the tree make other trials than those that are in the ledger, or further ones."""
+    found = hold_against(ledger, entry, plan)
+    if found.against:
         raise UsageError(
             f"this WORKDIR is that of another campaign ({entry.config_id}, {entry.source}): {plan.source} makes other "
-            "trials now; restore the file, or name another WORKDIR"
+            f"trials now: {found.objections}; restore what has changed, or name another WORKDIR"
         )
-    if entry.tree != plan.tree:
+    if found.added:
         raise UsageError(
-            f"the Magma tree has changed since campaign {entry.config_id} began: its trials could not be compared; "
-            "restore the tree, or name another WORKDIR"
+            f"this WORKDIR is that of campaign {entry.config_id} ({entry.source}), and {plan.source} makes further "
+            f"trials: {found.further}; `magma-remote dispatch --extend` runs them, too, or restore the file, or name "
+            "another WORKDIR"
         )

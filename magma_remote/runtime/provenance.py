@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
@@ -40,6 +41,19 @@ def note_origin(workdir: Workdir, magma: Mapping[str, Any], docker: str | None =
         write_json(path, {"version": VERSION, "magma": dict(magma), "versions": {**versions(), "docker": docker}})
 
 
+def note_later(workdir: Workdir, magma: Mapping[str, Any], at: float) -> None:
+    """Keep what is known of the tree that a campaign was extended with, `at` epoch seconds; beside what was first."""
+    path = workdir.root / ORIGIN
+    origin = read_object(path)
+    later = [*_list(origin, "later"), {"at": at, "magma": dict(magma), "versions": versions()}]
+    write_json(path, {"version": VERSION, **origin, "later": later})
+
+
+def file_digest(text: str) -> str:
+    """SHA-256 (hex) of a campaign file."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
 def versions() -> dict[str, str | None]:
     """Of this program and its Python."""
     return {"magma_remote": __version__, "python": platform.python_version()}
@@ -65,6 +79,7 @@ def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, ob
                 for worker, beat in workers.items()
             ],
         }
+        members["magma"]["later"] = _list(origin, "later")
         members["magma"]["tree"] = campaign.tree or None if campaign else None
         pins = {f"{pin.image.fuzzer}/{pin.image.target}": pin.image.manifest for pin in ledger.pins()}
         trials = (_trial(workdir, entry, runs.get(entry.run or ""), names) for entry in ledger.jobs())
@@ -88,6 +103,11 @@ def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+    found = value.get(key)
+    return found if isinstance(found, list) else []
+
+
 def _campaign(campaign: CampaignEntry | None, settings: Mapping[str, object]) -> dict[str, Any]:
     if campaign is None:
         return {}
@@ -95,12 +115,13 @@ def _campaign(campaign: CampaignEntry | None, settings: Mapping[str, object]) ->
         "id": campaign.config_id,
         "source": campaign.source,
         "text": campaign.text,
-        "sha256": hashlib.sha256(campaign.text.encode()).hexdigest(),
+        "sha256": file_digest(campaign.text),
         "settings": dict(settings),
         "timeout": campaign.timeout,
         "since": campaign.since,
         "ended_at": campaign.ended_at,
         "state": campaign.state.value,
+        "editions": [asdict(edition) for edition in campaign.editions],
     }
 
 

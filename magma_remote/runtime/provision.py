@@ -108,11 +108,12 @@ class Provision:
         """See what is there, PRESENT or MISSING; nothing is changed."""
         return tuple(self._look(pair) for pair in pairs)
 
-    def ensure(self, pairs: Iterable[Pair]) -> tuple[Provided, ...]:
+    def ensure(self, pairs: Iterable[Pair], *, now: bool = False) -> tuple[Provided, ...]:
         """Have them all in the registry; one that does not build is FAILED, and the others go on.
 
         The bench's WORKDIR is held by the caller. BusyError where nothing can be made now and the campaign has no
-        image yet, UsageError where one of its images is lost; other errors where engine, registry or disk fail.
+        image yet or it is to be `now`, UsageError where one of its images is lost; other errors where engine, registry
+        or disk fail.
         """
         found = {pair: self._look(pair) for pair in pairs}
         todo = [each for each in found.values() if each.state is not ImageState.PRESENT]
@@ -123,7 +124,7 @@ class Provision:
                 for number, each in enumerate(todo, start=1):
                     found[each.pair] = self._make(each, number, len(todo))
         except BusyError as error:
-            if not self._pins:
+            if now or not self._pins:
                 raise
             found |= {each.pair: self._later(each, str(error)) for each in todo}
         return tuple(found.values())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import StorageError, UsageError
 from magma_remote.model.campaign import Campaign, CanaryMode
+from magma_remote.model.comparable import settings
 from magma_remote.model.result import Result
 from magma_remote.model.units import Duration
 
@@ -41,16 +42,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def comparable(campaign: Campaign) -> dict[str, Any]:
     """The settings that all trials of one result must share."""
-    return {
-        "TIMEOUT": campaign.timeout.seconds,
-        "POLL": campaign.poll,
-        "CANARY_MODE": int(campaign.canary_mode),
-        "ISAN": campaign.isan,
-        "HARDEN": campaign.harden,
-        "WORKER_MODE": campaign.worker_mode.value,
+    return settings(campaign) | {
         "CAMPAIGN_WORKERS": campaign.campaign_workers,
         "FUZZER_CAMPAIGN_WORKERS": dict(campaign.fuzzer_campaign_workers),
-        "CACHE_ON_DISK": campaign.cache_on_disk,
     }
 
 
@@ -59,18 +53,16 @@ def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
 
     UsageError where the WORKDIR is something else's, or its trials could not be compared with ours.
     """
-    settings = comparable(campaign)
+    now = comparable(campaign)
     if not workdir.campaign.exists():
         campaign_id = secrets.token_hex(6)
-        write_json(workdir.campaign, {"version": VERSION, "id": campaign_id, "settings": settings})
+        write_json(workdir.campaign, {"version": VERSION, "id": campaign_id, "settings": now})
         return campaign_id
     known = read_json(workdir.campaign)
     before = known.get("settings")
     if known.get("version") != VERSION or "id" not in known or not isinstance(before, dict):
         raise UsageError(f"{workdir.campaign} is of another version of this program: take a new --workdir")
-    changed = [
-        f"{key} was {before.get(key)}, is {value}" for key, value in settings.items() if before.get(key) != value
-    ]
+    changed = [f"{key} was {before.get(key)}, is {value}" for key, value in now.items() if before.get(key) != value]
     if changed:
         raise UsageError(
             f"{workdir.root} holds trials that ran with other settings ({'; '.join(changed)}): "
@@ -87,17 +79,17 @@ def recorded_campaign(workdir: Workdir) -> Campaign | None:
     if not workdir.campaign.exists():
         return None
     try:
-        settings = read_json(workdir.campaign)["settings"]
+        known = read_json(workdir.campaign)["settings"]
         return Campaign(
             repeat=1,
             fuzzers=(),
             targets=(),
-            timeout=Duration.parse(f"{settings['TIMEOUT']:g}s"),
-            poll=int(settings["POLL"]),
-            canary_mode=CanaryMode(settings["CANARY_MODE"]),
-            isan=bool(settings["ISAN"]),
-            harden=bool(settings["HARDEN"]),
-            cache_on_disk=bool(settings["CACHE_ON_DISK"]),
+            timeout=Duration.parse(f"{known['TIMEOUT']:g}s"),
+            poll=int(known["POLL"]),
+            canary_mode=CanaryMode(known["CANARY_MODE"]),
+            isan=bool(known["ISAN"]),
+            harden=bool(known["HARDEN"]),
+            cache_on_disk=bool(known["CACHE_ON_DISK"]),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise UsageError(f"{workdir.campaign} is not as this program writes it ({error!r})") from error

@@ -25,7 +25,7 @@ from magma_remote.runtime.folders import Folders
 from magma_remote.runtime.station_health import Health
 from magma_remote.runtime.station_run import Run
 from magma_remote.runtime.station_settings import Machine
-from magma_remote.runtime.station_setup import Preparation, clear_caches
+from magma_remote.runtime.station_setup import Preparation, clear_caches, is_same_setup
 from magma_remote.runtime.watch import Watch
 
 if TYPE_CHECKING:
@@ -82,6 +82,10 @@ class LocalStation:
         preparation = Preparation(broadcast, self._settings, self._outside, self._machine, self._folders.common)
         self._preparation = preparation
         self._setting_up = beside("prepare", lambda: self._prepare(preparation, before))
+
+    def serves(self, broadcast: Broadcast, before: Broadcast) -> bool:
+        """See `Station.serves`."""
+        return is_same_setup(broadcast, before, self._outside.read_document)
 
     def progress(self) -> str:
         """See `Station.progress`."""

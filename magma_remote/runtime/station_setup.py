@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.campaign import Campaign
     from magma_remote.model.cpus import Layout
+    from magma_remote.model.document import Table
     from magma_remote.model.layout import Workdir
     from magma_remote.model.messages import Broadcast
     from magma_remote.runtime.images import Image
@@ -171,6 +172,15 @@ class Preparation:
             raise StoppedError("preparing was given up: it is not needed any more")
         self.progress = text
         log.debug("preparing: %s", text)  # a worker that is unfit tries again every now and then
+
+
+def is_same_setup(now: Broadcast, before: Broadcast, read_document: Callable[[str, str], Table]) -> bool:
+    """Whether two files of one campaign, on the same tree, differ in nothing that a station sets up for."""
+    try:
+        one, other = (read_campaign(read_document(each.text, each.source), tree=None) for each in (now, before))
+    except ConfigError:
+        return False  # setting up will tell
+    return replace(one, repeat=other.repeat) == other
 
 
 def clear_caches(common: Workdir) -> None:

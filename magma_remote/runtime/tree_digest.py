@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from magma_remote.model.campaign import Campaign
+    from magma_remote.model.image import Entry
 
 _ANYBODY = 1000
 
@@ -26,5 +27,14 @@ def tree_digest(campaign: Campaign, root: Path, context: Context | None = None) 
     StorageError where the tree cannot be read. What a given `context` has digested by then is what it packs.
     """
     context = context or Context(root)
-    args = [image.build_args(campaign, *pair, uid=_ANYBODY, gid=_ANYBODY) for pair in pairs(campaign)]
-    return image.sources_digest(entry for each in args for entry in context.entries(context.sources(each).paths))
+    return image.sources_digest(entry for pair in pairs(campaign) for entry in _entries(campaign, pair, context))
+
+
+def pair_digests(campaign: Campaign, context: Context) -> dict[tuple[str, str], str]:
+    """SHA-256 (hex) of what each (fuzzer, target) alone is made from; StorageError where the tree cannot be read."""
+    return {pair: image.sources_digest(_entries(campaign, pair, context)) for pair in pairs(campaign)}
+
+
+def _entries(campaign: Campaign, pair: tuple[str, str], context: Context) -> tuple[Entry, ...]:
+    args = image.build_args(campaign, *pair, uid=_ANYBODY, gid=_ANYBODY)
+    return context.entries(context.sources(args).paths)

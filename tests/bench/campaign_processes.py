@@ -161,6 +161,10 @@ class InstantStation:
         """See `Station.prepare`."""
         self._news.append(Prepared(config_id=broadcast.config_id, sets=self._sets))
 
+    def serves(self, broadcast: Broadcast, before: Broadcast) -> bool:  # noqa: ARG002 - the protocol's signature
+        """See `Station.serves`."""
+        return True
+
     def progress(self) -> str:
         """See `Station.progress`."""
         return ""

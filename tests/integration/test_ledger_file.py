@@ -24,7 +24,7 @@ def spoil_version(path: Path) -> None:
     with closing(SqliteLedger(path)):
         pass
     with closing(sqlite3.connect(path)) as file:
-        file.execute("PRAGMA user_version = 3")
+        file.execute("PRAGMA user_version = 4")
 
 
 def anothers(path: Path) -> None:
@@ -42,7 +42,7 @@ def lost_tables(path: Path) -> None:
 SPOILT = [
     pytest.param(lambda path: path.write_bytes(b"no ledger " * 1000), "no ledger, or damaged: move", id="garbage"),
     pytest.param(lambda path: path.mkdir(), "a folder stands where", id="a folder"),
-    pytest.param(spoil_version, "version 3, this magma-remote knows 2: go on with the release", id="newer"),
+    pytest.param(spoil_version, "version 4, this magma-remote knows 3: go on with the release", id="newer"),
     pytest.param(anothers, "no ledger is in this file; move it away", id="another program's"),
     pytest.param(lost_tables, "no such table.*damaged", id="tables gone"),
 ]

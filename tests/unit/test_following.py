@@ -75,6 +75,9 @@ def lab() -> Lab:
         pytest.param(replace(FIRST, images=()), False, id="fewer images"),
         pytest.param(replace(FIRST, images=(replace(PNG, manifest=f"sha256:{'2' * 64}"),)), True, id="another digest"),
         pytest.param(replace(FIRST, images=(), uid=0, gid=0), True, id="none provided any more"),
+        pytest.param(replace(FIRST, text='{"REPEAT": 2}'), False, id="more repeats"),
+        pytest.param(replace(FIRST, text='{"FUZZERS": ["afl", "eclipser"]}'), True, id="one more fuzzer"),
+        pytest.param(replace(FIRST, tree="1"), True, id="another tree"),
     ],
 )
 def test_more_images_are_a_reason_to_set_up_again(lab: Lab, message: Broadcast, *, again: bool) -> None:
@@ -82,6 +85,30 @@ def test_more_images_are_a_reason_to_set_up_again(lab: Lab, message: Broadcast, 
     assert lab.station.prepared == ([FIRST, message] if again else [FIRST])
     lab.wait()
     assert lab.state is WorkerState.READY
+
+
+@pytest.mark.parametrize(
+    ("message", "behind"),
+    [
+        pytest.param(FIRST, False, id="the same"),
+        pytest.param(replace(FIRST, text='{"REPEAT": 2}'), False, id="more repeats"),
+        pytest.param(replace(FIRST, text='{"FUZZERS": ["afl", "eclipser"]}'), True, id="one more fuzzer"),
+        pytest.param(replace(FIRST, open=False, tree="1"), False, id="ended"),
+        pytest.param(replace(FIRST, config_id="c2", tree="1"), False, id="another campaign"),
+    ],
+)
+def test_a_worker_knows_before_it_looks_that_more_has_come(lab: Lab, message: Broadcast, *, behind: bool) -> None:
+    broadcast(lab.queue, message)
+    assert lab.following.is_behind() is behind
+    assert lab.state is WorkerState.READY
+
+
+def test_a_worker_says_why_it_takes_nothing_while_its_runs_end(lab: Lab) -> None:
+    lab.hear(replace(FIRST, tree="1"), idle=False)
+    assert "more has come to the campaign" in lab.following.detail
+    lab.following.set_up(idle=True)
+    lab.wait()
+    assert not lab.following.detail
 
 
 def test_runs_end_first(lab: Lab) -> None:
