@@ -151,6 +151,7 @@ class _Filling:
     symlinks: list[tuple[Parts, str]] = field(default_factory=list)
     hardlinks: list[tuple[Parts, Parts]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    made: set[Parts] = field(default_factory=set)
 
     def refuse(self, name: str, parts: Parts) -> None:
         if ".." in parts:
@@ -158,12 +159,15 @@ class _Filling:
 
     def folder(self, parts: Parts) -> None:
         """The container's user is another one: all may write, as in SHARED itself."""
-        path = self.root
-        for part in parts:
-            path /= part
-            if not path.is_dir():
+        if parts in self.made:
+            return
+        for count in range(1, len(parts) + 1):
+            above = parts[:count]
+            if above not in self.made:
+                path = self.root.joinpath(*above)
                 path.mkdir()
                 path.chmod(0o777)
+                self.made.add(above)
 
     def file(self, parts: Parts, content: IO[bytes], mode: int) -> None:
         path = self._place(parts)

@@ -176,3 +176,20 @@ def test_size_counts_what_is_unpacked(entry: Path, shared: Path) -> None:
     unpack(entry, shared)
     used = sum(path.stat().st_blocks * 512 for path in shared.rglob("*") if path.is_file())
     assert used <= source.size <= used + 32 * 4096
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param([member("./" + "d/" * 3000 + "f", content=b"x")], id="deep"),
+        pytest.param([member("./a", content=b"x"), member("./a/b", content=b"x")], id="file-and-folder"),
+        pytest.param([member("./a/b", content=b"x"), member("./a", content=b"x")], id="folder-and-file"),
+        pytest.param([member("./" + "n" * 300, content=b"x")], id="long"),
+    ],
+)
+def test_names_that_cannot_be_made_end_in_an_error_of_the_system(
+    entry: Path, shared: Path, members: list[tuple[tarfile.TarInfo, bytes]]
+) -> None:
+    write(entry, *members)
+    with pytest.raises(OSError, match=r"too long|exists|directory"):
+        unpack(entry, shared)
