@@ -5,6 +5,7 @@ What is not known is null. `origin.json` keeps what was so when the campaign beg
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import os
@@ -147,7 +148,10 @@ def _trial(workdir: Workdir, entry: JobEntry, run: RunEntry | None, names: Mappi
 def write(
     workdir: Workdir, members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]
 ) -> Path:
-    """Replace manifest.json in one step: a trial a line, whatever their number, then the images that they ran on."""
+    """Replace manifest.json in one step: a trial a line, whatever their number, then the images that they ran on.
+
+    One that says the same already is left as it is, so that who copies WORKDIR anew finds nothing new.
+    """
     path = workdir.root / PROVENANCE
     partial = path.with_name(f".{path.name}.new")
     images: dict[str, dict[str, Any]] = {
@@ -163,6 +167,9 @@ def write(
         file.write(f'\n],\n"images": {json.dumps(images)}}}\n')
         file.flush()
         os.fsync(file.fileno())
+    if path.exists() and filecmp.cmp(partial, path, shallow=False):
+        partial.unlink()
+        return path
     partial.replace(path)
     sync_folder(path.parent)
     return path
