@@ -21,6 +21,7 @@ COMMANDS = {
     "cpus": "magma_remote.cli.cpus",
     "dispatch": "magma_remote.cli.dispatch",
     "drain": "magma_remote.cli.drain",
+    "extend": "magma_remote.cli.extend",
     "extract": "magma_remote.cli.extract",
     "graveyard": "magma_remote.cli.graveyard",
     "images": "magma_remote.cli.images",

@@ -48,7 +48,12 @@ class Held:
     @property
     def further(self) -> str:
         """`3 of afl/libpng/readpng`: what is added, for people."""
-        return listed(_counted(self.added))
+        return listed(self.groups)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The same, each by itself."""
+        return tuple(_counted(self.added))
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

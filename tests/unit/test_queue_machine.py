@@ -189,10 +189,9 @@ class Campaign(RuleBasedStateMachine):
     def a_person_requeues(self, number: int | None) -> None:
         self.world.operate(lambda ledger: operations.requeue(ledger, None if number is None else [number]))
 
-    @rule(more=st.integers(1, 2), fuzzer=st.sampled_from(["f0", "g0", "g1"]), seldom=SELDOM)
-    def a_person_extends(self, more: int, fuzzer: str, seldom: bool) -> None:  # noqa: FBT001 - hypothesis names it
-        if seldom:
-            self.world.extend(more, fuzzer)
+    @rule(more=st.integers(1, 2), fuzzer=st.sampled_from(["f0", "g0", "g1"]))
+    def a_person_extends(self, more: int, fuzzer: str) -> None:
+        self.world.extend(more, fuzzer)
 
     @rule(name=WORKER)
     def a_worker_is_to_drain(self, name: str) -> None:

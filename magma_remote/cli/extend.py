@@ -1,0 +1,81 @@
+"""`magma-remote extend`: give a campaign further trials, for a dispatcher that is a service."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from magma_remote.adapters import claims
+from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.cli.beside import print_json
+from magma_remote.cli.extending import check_there, extend_campaign
+from magma_remote.cli.loading import MAGMA
+from magma_remote.cli.settings import SETTINGS, load_dispatch
+from magma_remote.cli.supplying import plan_of
+from magma_remote.runtime.extending import check_extends
+from magma_remote.runtime.logs import console, open_log
+from magma_remote.runtime.opening import check_size
+from magma_remote.runtime.preflight import check_names
+from magma_remote.runtime.settings_check import LEDGER
+
+if TYPE_CHECKING:
+    from magma_remote.cli.loading import Loaded
+    from magma_remote.model.settings import DispatcherSettings
+    from magma_remote.runtime.extending import Held
+    from magma_remote.runtime.opening import Plan
+
+
+@click.command(short_help="Give the campaign in WORKDIR further trials, as `dispatch --extend` does first of all.")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--check", is_flag=True, help="Change nothing: say what would be added, or why it is refused.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@SETTINGS
+@MAGMA
+def extend(*, file: Path | None, check: bool, as_json: bool, settings: Path | None, magma: Path | None) -> None:
+    """Extend the campaign in WORKDIR to what FILE (or JOBS_CONFIG of the settings) asks for now, and run nothing.
+
+    For a dispatcher that is a service: stop it, type this, start it again. FILE may have a larger REPEAT, one more
+    fuzzer, target or program; what would make trials incomparable is refused, and so is asking for less.
+
+    \b
+    Example:
+      magma-remote extend campaign.hjson --settings dispatcher.hjson --check
+
+    \b
+    --json prints {"version": 1, "added": number of trials, "groups": ["N of FUZZER/TARGET/PROGRAM", …]}
+
+    Exit code 2 if it is refused, 1 if an image cannot be made now: nothing has changed then.
+    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    chosen, loaded = load_dispatch(settings, file, magma)
+    check_names(loaded.jobs)
+    plan = plan_of(chosen, loaded)
+    check_size(plan, host=socket.gethostname(), workdir=str(chosen.workdir))
+    check_there(chosen)
+    found = _look(chosen, plan) if check else _extend(chosen, loaded, plan)
+    if as_json:
+        print_json({"added": len(found.added), "groups": list(found.groups)})
+    elif check:
+        click.echo(f"{len(found.added)} more jobs: {found.further}" if found.added else "Nothing more to run")
+
+
+def _look(chosen: DispatcherSettings, plan: Plan) -> Held:
+    ledger = SqliteLedger.open_existing(chosen.workdir / LEDGER)
+    try:
+        return check_extends(ledger, plan)
+    finally:
+        ledger.close()
+
+
+def _extend(chosen: DispatcherSettings, loaded: Loaded, plan: Plan) -> Held:
+    with ExitStack() as held:
+        held.enter_context(claims.workdir_lock(chosen.workdir))
+        held.enter_context(open_log(chosen.workdir / "log" / "dispatcher.jsonl"))
+        held.enter_context(console(sys.stderr))
+        ledger = SqliteLedger.open_existing(chosen.workdir / LEDGER, read_only=False)
+        held.callback(ledger.close)
+        return extend_campaign(chosen, loaded, plan, ledger)
