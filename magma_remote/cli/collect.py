@@ -18,6 +18,7 @@ from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.ssh import Ssh
 from magma_remote.adapters.transfer import LocalFirst, transfer_for
 from magma_remote.adapters.transfer_local import LocalTransfer, copy_result, is_here
+from magma_remote.cli.aside import aside
 from magma_remote.cli.beside import Beside, beside, print_json
 from magma_remote.cli.collect_view import lines, members
 from magma_remote.cli.provenance import tell_dispatched
@@ -48,6 +49,7 @@ _STOPPED = "stopped; what has begun is finished, once more leaves at once: the s
 @click.option("--worker", "workers", multiple=True, metavar=FORM, help="A worker to look at, too; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @SETTINGS
+@aside
 def collect(*, workers: tuple[str, ...], as_json: bool, settings: Path | None) -> None:
     """Fetch results that are left on workers, verify and merge them, and say what of the campaign is there.
 

@@ -19,6 +19,7 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.adapters.ssh import Ssh
 from magma_remote.adapters.transfer import transfer_for
 from magma_remote.adapters.transfer_local import copy_result
+from magma_remote.cli.aside import aside
 from magma_remote.cli.extending import check_there, extend_campaign
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.provenance import note_tree, tell_dispatched
@@ -64,6 +65,7 @@ log = logging.getLogger(__name__)
 @click.option("--extend", is_flag=True, help="Run what FILE asks for beyond the campaign in WORKDIR, into the same.")
 @SETTINGS
 @MAGMA
+@aside
 def dispatch(*, file: Path | None, force: bool, extend: bool, settings: Path | None, magma: Path | None) -> None:
     """Run the campaign FILE (or JOBS_CONFIG of the settings) on all workers of the queue.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from magma_remote.cli.aside import aside
 from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, load_experiment, missing_line
 from magma_remote.errors import UsageError
 from magma_remote.model.layout import Workdir
@@ -33,6 +34,7 @@ _EXTRA = ("jinja2", "numpy", "scipy")
 )
 @click.option("--title", metavar="TEXT", help="What the page is called; after the folder's name without it.")
 @PROCESSES
+@aside
 def report(*, workdir: Path, output: Path, title: str | None, processes: int | None) -> None:
     """Make DIR/report.html of the trials in WORKDIR: one page that needs nothing beside it, and DIR/data/.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from magma_remote.cli.aside import aside
 from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line
 from magma_remote.errors import StorageError
 from magma_remote.model.experiment import summarize
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     help="Where to write it; standard output without it.",
 )
 @PROCESSES
+@aside
 def summary(*, workdir: Path, output: Path, processes: int | None) -> None:
     """Write the first seconds at which each bug was reached and triggered in each trial of WORKDIR, as JSON.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from magma_remote.cli.aside import aside
 from magma_remote.cli.beside import print_json
 from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, ledger_of
 from magma_remote.model.layout import Workdir
@@ -28,6 +29,7 @@ _MOST = 20  # of each fault; --json has all
 @WORKDIR
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the whole list, for programs.")
 @PROCESSES
+@aside
 def verify(*, workdir: Path, as_json: bool, processes: int | None) -> None:
     """Read every file of every trial in WORKDIR again, and name what is missing, altered or extra.
 

@@ -1,0 +1,47 @@
+"""Commands beside trials: on no CPU that one of these is pinned to, from the first moment and later on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from magma_remote.adapters import claims
+from magma_remote.cli import aside
+from tests.quickruns import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+@pytest.fixture(autouse=True)
+def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims of this test alone: other tests claim CPUs of this machine, too."""
+    monkeypatch.setattr(claims, "_HOMES", (tmp_path_factory.mktemp("claims"),))
+
+
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    yield
+    os.sched_setaffinity(0, CPUS)
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="on one CPU there is none to step aside to")
+class TestAside:
+    def test_begins_off_the_cpus_of_trials(self) -> None:
+        with claims.cpu_claims(CPUS[:1], owner="a trial"):
+            assert aside.aside(lambda: os.sched_getaffinity(0))() == set(CPUS[1:])
+
+    def test_leaves_cpus_that_trials_take_later_and_comes_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aside, "_AGAIN", 0.01)
+
+        def command() -> None:
+            assert os.sched_getaffinity(0) == set(CPUS)
+            with claims.cpu_claims(CPUS[:1], owner="a trial"):
+                until(lambda: os.sched_getaffinity(0) == set(CPUS[1:]))
+            until(lambda: os.sched_getaffinity(0) == set(CPUS))
+
+        aside.aside(command)()
