@@ -20,7 +20,9 @@ CPUS = sorted(os.sched_getaffinity(0))
 @pytest.fixture(autouse=True)
 def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claims of this test alone: other tests claim CPUs of this machine, too."""
-    monkeypatch.setattr(claims, "_HOMES", (tmp_path_factory.mktemp("claims"),))
+    home = tmp_path_factory.mktemp("claims")
+    home.chmod(0o1777)
+    monkeypatch.setattr(claims, "_HOMES", (home,))
 
 
 @pytest.fixture(autouse=True)
