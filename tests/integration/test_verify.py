@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from magma_remote.cli.provenance import tell_dispatched
 from magma_remote.model.layout import trial_key
+from magma_remote.runtime.extending import extend
+from magma_remote.runtime.opening import Plan
 from tests.dispatched import call, refused
 from tests.merged import Merged, a_ball, cut
 from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven
@@ -293,6 +296,7 @@ def test_what_manifest_json_tells(sound: Proven) -> None:
         "commit": COMMIT,
         "dirty": True,
         "changes": [" M fuzzers/afl/run.sh"],
+        "later": [],
         "tree": "ab" * 32,
     }
     assert told["versions"]["docker"] is None
@@ -319,3 +323,17 @@ def test_what_manifest_json_tells(sound: Proven) -> None:
     path = sound.workdir.root / "ar/afl/libpng/readpng/1/big"
     assert trial["files"]["ar/afl/libpng/readpng/1/big"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert told["images"] == {"afl/libpng": {"manifest": None, "recipes": [], "ids": []}}
+
+
+def test_an_extended_campaign_has_trials_to_come_and_is_no_other(sound: Proven) -> None:
+    campaign = sound.ledger.campaign()
+    assert campaign
+    more = Plan(source="c.hjson", text=f"{TEXT}# more", tree=campaign.tree, timeout=campaign.timeout, jobs=JOBS)
+    extend(sound.ledger, more, now=2500.0)
+    (wrong,) = _checked(sound, 1)["wrong"]
+    assert (wrong["fault"], wrong["path"]) == ("missing", "ar/afl/libpng/readpng/3")
+    tell_dispatched(sound.workdir.root, sound.ledger)
+    (edition,) = _told(sound)["campaign"]["editions"]
+    digest = hashlib.sha256(TEXT.encode()).hexdigest()
+    assert (edition["sha256"], edition["jobs"], edition["until"]) == (digest, DONE, 2500.0)
+    assert _checked(sound, 1)["wrong"] == [wrong]

@@ -142,6 +142,14 @@ def test_nothing_is_built_while_trials_run_here(host: Host) -> None:
     assert [each.state for each in host.provision().ensure([PNG])] == [ImageState.PRESENT]
 
 
+def test_a_campaign_that_goes_on_does_so_without_unless_it_is_to_be_now(host: Host) -> None:
+    pins = tuple(each.pin for each in host.provision().ensure([PNG]) if each.pin)
+    host.guards.held.add(3)
+    assert [each.state for each in host.provision(pins).ensure([TIFF])] == [ImageState.FAILED]
+    with pytest.raises(BusyError, match="CPUs 3 of this machine are held by running trials"):
+        host.provision(pins).ensure([TIFF], now=True)
+
+
 def test_a_registry_that_is_away_is_said(host: Host) -> None:
     host.registry.server.up = False
     with pytest.raises(RegistryError):

@@ -160,6 +160,26 @@ def test_another_campaign_takes_the_place_of_the_first(bench: Bench) -> None:
     assert run(station, an_assignment(1, config_id="c2", cpus=(2,))).reason is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "serves"),
+    [
+        pytest.param({"REPEAT": 9}, True, id="more repeats"),
+        pytest.param({"FUZZERS": ["afl", "honggfuzz"]}, False, id="one more fuzzer"),
+        pytest.param({"TARGETS": ["libpng", "libtiff"]}, False, id="one more target"),
+        pytest.param({"PROGRAMS": {"afl": ["readpng"]}}, False, id="programs"),
+        pytest.param({"WORKERS": 2}, False, id="CPUs"),
+        pytest.param({"NO_ARCHIVE": True}, False, id="how results are kept"),
+        pytest.param({"REPEAT": "nonsense"}, False, id="a file that does not hold"),
+    ],
+)
+def test_what_is_set_up_serves_a_file_that_has_more_repeats(
+    bench: Bench, settings: dict[str, Any], *, serves: bool
+) -> None:
+    before = bench.broadcast()
+    after = replace(before, text=campaign_text(**settings))
+    assert bench.station().serves(after, before) is serves
+
+
 def test_the_same_images_are_not_built_again(bench: Bench) -> None:
     station = bench.ready()
     assert prepare(station, bench.broadcast("c2")).unfit == ""
