@@ -116,11 +116,14 @@ def _decimal(raw: bytes, at: int) -> int:
 
 
 def _size(header: bytes, at: int) -> int:
-    """The usual form first: eleven octal digits and an end."""
+    """The usual form first: eleven octal digits and an end. Never below 0, which would lead back to what was read."""
     try:
-        return int(header[124:135], 8) if header[135] in _ENDS else _number(header[124:136], at)
+        size = int(header[124:135], 8) if header[135] in _ENDS else _number(header[124:136], at)
     except ValueError:
-        return _number(header[124:136], at)
+        size = _number(header[124:136], at)
+    if size < 0:
+        raise _damaged(at)
+    return size
 
 
 def _check_sum(header: bytes, at: int) -> None:

@@ -122,6 +122,18 @@ def test_a_damaged_header_is_told(tmp_path: Path, at: int) -> None:
         read_tarball(path)
 
 
+@pytest.mark.parametrize("size", [b"-0000001000", b"-0000000001", b"         -1"], ids=["block", "byte", "blanks"])
+def test_a_size_below_zero_is_damage(tmp_path: Path, size: bytes) -> None:
+    """It led back to its own header, for ever."""
+    path = tmp_path / "ball.tar"
+    a_ball().tar(path)
+    data = bytearray(path.read_bytes())
+    data[512 * 4 + 124 : 512 * 4 + 135] = size
+    path.write_bytes(data)
+    with pytest.raises(CorruptError, match="it is damaged at byte"):
+        read_tarball(path)
+
+
 def test_a_tarball_without_a_monitor(tmp_path: Path) -> None:
     Ball(files={"findings/monitor": "a file"}).tar(tmp_path / "ball.tar")
     assert read_tarball(tmp_path / "ball.tar") == (None, ())
