@@ -72,6 +72,14 @@ def test_what_could_not_be_compared_is_refused(cluster: Cluster, campaign: dict[
     assert cluster.entries() == trials(1, "steady")
 
 
+def test_what_would_be_added_is_told(cluster: Cluster) -> None:
+    more = cluster.campaign("more", REPEAT=2, FUZZERS=["steady", "finds"])
+    told = json.loads(cluster.call("extend", str(more), "--check", "--json").output)
+    groups = ["1 of steady/toy/letters", "2 of finds/toy/letters"]
+    assert told == {"version": 1, "added": 3, "groups": groups}
+    assert cluster.status()["counts"]["done"] == sum(cluster.status()["counts"].values()) == 1
+
+
 def test_only_what_is_new_runs_and_all_is_counted(cluster: Cluster) -> None:
     starts = cluster.program("w0").output.count("starts on CPUs")
     first, config_id = manifest(cluster), cluster.status()["campaign"]["config_id"]
@@ -111,3 +119,13 @@ def test_a_killed_dispatcher_goes_on_with_the_extended_campaign(cluster: Cluster
     assert ended.code == 0, ended.output
     assert cluster.entries() == trials(3, "finds", "steady")
     until(lambda: not cluster.run_folders("w0"))
+
+
+def test_a_service_is_extended_before_it_starts_again(cluster: Cluster) -> None:
+    more = cluster.campaign(REPEAT=4, FUZZERS=["steady", "finds"])
+    extended = cluster.call("extend", str(more))
+    assert extended.code == 0, extended.output
+    assert "has 2 more jobs" in extended.output
+    found = cluster.status()
+    assert (found["counts"]["waiting"], found["campaign"]["state"]) == (2, "open")
+    assert len(manifest(cluster)["trials"]) == 8
