@@ -120,7 +120,7 @@ table:
   returned: not in check mode
   type: list
   elements: str
-unreachable:
+unread:
   description: Workers that could not be asked, each with C(worker) and C(message).
   returned: not in check mode
   type: list
@@ -160,7 +160,8 @@ def work(module: Any) -> dict[str, Any]:
         module.warn(warning)
     groups = ((g["fuzzer"], g["target"], g["program"], g["complete"], g["total"]) for g in answer["groups"])
     diff = _diff(answer["complete"] - len(answer["fetched"]), answer["complete"])
-    return {"changed": bool(answer["fetched"]), "diff": diff, "table": list(table(groups)), **answer}
+    unread = answer.pop("unreachable")  # Ansible would take a result with this name for a host that is gone
+    return {"changed": bool(answer["fetched"]), "diff": diff, "table": list(table(groups)), "unread": unread, **answer}
 
 
 def _warnings(answer: dict[str, Any]) -> Iterator[str]:

@@ -193,6 +193,8 @@ def test_results_are_merged(fake: FakeCommand, fetched: list[str], *, changed: b
     workers = [{"host": "10.0.0.1", "workdirs": "/w"}, {"host": "fd00::1", "port": 2222, "user": "m", "workdirs": "/x"}]
     found = module("magma_merge", workers=workers, settings="/d.hjson", executable=str(fake.path))
     assert (found["changed"], found["missing"]) == (changed, [{"job": "j"}])
+    assert found["unread"] == [{"worker": "w9", "message": "no route"}]
+    assert "unreachable" not in found  # to Ansible that is a host that is gone
     assert found["table"][1].split() == ["afl", "libpng", "reader", "3", "of", "4", "partial"]
     assert "w9 was not looked at: no route" in found["said"]
     assert "the campaign has ended, and 1 of its 4 trials are missing" in found["said"]
