@@ -13,12 +13,13 @@ from magma_remote.model.layout import trial_key
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.asked import PROVENANCE
 from magma_remote.runtime.experiment import read_experiment
-from magma_remote.runtime.provenance import VERSION, file_digest
+from magma_remote.runtime.provenance import VERSION, file_digest, is_as_written
 from magma_remote.runtime.state import read_json
 from magma_remote.runtime.verifying_trial import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry
     from magma_remote.model.layout import Workdir
@@ -51,7 +52,7 @@ def expectation(workdir: Workdir, ledger: Ledger | None) -> Expectation:
             told = read_json(path)
         if told and told.get("version") not in {None, VERSION}:
             raise UsageError(f"{path} is of another version of this program: verify it with that one")
-    by_manifest = _of_manifest(told or {}) if path.exists() else None
+    by_manifest = _of_manifest(told or {}, path) if path.exists() else None
     campaign = ledger.campaign() if ledger else None
     if ledger and campaign:
         return _of_ledger(ledger, campaign, told or {}, by_manifest)
@@ -77,15 +78,17 @@ def _of_nobody(workdir: Workdir) -> Expectation:
     return Expectation(wrongs=(*wrongs, *unproven), notes=(_NOBODY,))
 
 
-def _of_manifest(told: Mapping[str, Any]) -> Expectation:
+def _of_manifest(told: Mapping[str, Any], path: Path) -> Expectation:
     try:
         trials = tuple(_expected_of(trial) for trial in told["trials"])
-        wrongs = tuple(_campaign_wrongs(told, None))
+        wrongs = list(_campaign_wrongs(told, None))
         others = dict(told.get("others") or {})
     except (LookupError, TypeError, ValueError, AttributeError, WireError) as error:
         wrong = Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=f"it is not as it was written: {error!r}")
         return Expectation(wrongs=(wrong,))
-    return Expectation(trials=trials, expected=len(trials), wrongs=wrongs, others=others)
+    if not is_as_written(path):
+        wrongs.append(Wrong(fault=Fault.ALTERED, path=PROVENANCE, message="it does not have the digest at its end"))
+    return Expectation(trials=trials, expected=len(trials), wrongs=tuple(wrongs), others=others)
 
 
 def _job(trial: Mapping[str, Any]) -> Job:

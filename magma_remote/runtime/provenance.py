@@ -5,13 +5,13 @@ What is not known is null. `origin.json` keeps what was so when the campaign beg
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
 import json
 import os
 import platform
 import time
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
@@ -23,7 +23,7 @@ from magma_remote.runtime.state import write_json
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 VERSION = 1
 ORIGIN = "origin.json"
 _AGAIN = "make room, or see who owns it, and collect again"
+_DIGEST = b'"sha256": "'
+_OF_THE_FILE = (b'"written_at": ', _DIGEST)  # lines that tell of manifest.json itself
 
 
 def note_origin(workdir: Workdir, magma: Mapping[str, Any], docker: str | None = None) -> None:
@@ -148,31 +150,55 @@ def _trial(workdir: Workdir, entry: JobEntry, run: RunEntry | None, names: Mappi
 def write(
     workdir: Workdir, members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]
 ) -> Path:
-    """Replace manifest.json in one step: a trial a line, whatever their number, then the images that they ran on.
+    """Replace manifest.json in one step: a trial a line, whatever their number, the images, and its own SHA-256.
 
     One that says the same already is left as it is, so that who copies WORKDIR anew finds nothing new.
     """
     path = workdir.root / PROVENANCE
     partial = path.with_name(f".{path.name}.new")
-    images: dict[str, dict[str, Any]] = {
-        pair: {"manifest": manifest, "recipes": [], "ids": []} for pair, manifest in pins.items()
-    }
-    with partial.open("w") as file:
-        for key, value in members.items():
-            file.write(f"{'{' if key == 'version' else ''}{json.dumps(key)}: {json.dumps(value)},\n")
-        file.write('"trials": [')
-        for number, trial in enumerate(trials):
-            _note_image(images, trial)
-            file.write(f"{',' if number else ''}\n{json.dumps(trial)}")
-        file.write(f'\n],\n"images": {json.dumps(images)}}}\n')
+    digest = hashlib.sha256()
+    with partial.open("wb") as file:
+        for text in _texts(members, trials, pins):
+            data = text.encode()
+            digest.update(data)
+            file.write(data)
+        file.write(_end(digest.hexdigest()))
         file.flush()
         os.fsync(file.fileno())
-    if path.exists() and filecmp.cmp(partial, path, shallow=False):
+    if path.exists() and all(new == old for new, old in zip_longest(_told(partial), _told(path))):
         partial.unlink()
         return path
     partial.replace(path)
     sync_folder(path.parent)
     return path
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether a manifest.json ends with the SHA-256 of all before it: what it tells is often told nowhere else."""
+    text, _, end = path.read_bytes().rpartition(_DIGEST)
+    return _DIGEST + end == _end(hashlib.sha256(text).hexdigest())
+
+
+def _end(digest: str) -> bytes:
+    return _DIGEST + f'{digest}"}}\n'.encode()
+
+
+def _told(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from (line for line in file if not line.startswith(_OF_THE_FILE))
+
+
+def _texts(members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]) -> Iterator[str]:
+    images: dict[str, dict[str, Any]] = {
+        pair: {"manifest": manifest, "recipes": [], "ids": []} for pair, manifest in pins.items()
+    }
+    for key, value in members.items():
+        yield f"{'{' if key == 'version' else ''}{json.dumps(key)}: {json.dumps(value)},\n"
+    yield '"trials": ['
+    for number, trial in enumerate(trials):
+        _note_image(images, trial)
+        yield f"{',' if number else ''}\n{json.dumps(trial)}"
+    yield f'\n],\n"images": {json.dumps(images)},\n'
 
 
 def _note_image(images: dict[str, dict[str, Any]], trial: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ def verify_workdir(
             *(wrong for one in checked for wrong in one.wrongs),
             *flat.missing(),
             *(wrong for one in found if (wrong := one.wrong)),
-            *(_extra(workdir, known.trials) if known.trials else ()),
+            *(_extra(workdir, known.trials) if known.expected is not None else ()),
         ]
     spoilt = {wrong.path for wrong in wrongs}
     proven = sum(

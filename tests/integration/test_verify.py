@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,6 +194,51 @@ def _forged(sound: Proven, change: Callable[[dict[str, Any]], object]) -> list[d
 )
 def test_a_forged_manifest_is_named(sound: Proven, change: Callable[[dict[str, Any]], object], words: str) -> None:
     assert any(words in one["message"] for one in _forged(sound, change))
+
+
+@pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no-ledger"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda told: told["magma"].update(commit="f" * 40), id="commit"),
+        pytest.param(lambda told: told["campaign"].update(timeout=86_400.0), id="timeout"),
+        pytest.param(lambda told: told["campaign"]["settings"].update(REPEAT=2), id="settings"),
+        pytest.param(lambda told: told["trials"][0].update(cpus=[7]), id="cpus"),
+        pytest.param(lambda told: told["trials"][0].update(attempts=9), id="attempts"),
+        pytest.param(lambda told: told["trials"][0].update(image="sha256:0"), id="image"),
+        pytest.param(lambda told: told.update(versions={}), id="versions"),
+        pytest.param(lambda told: told.update(trials=[]), id="trials"),
+    ],
+)
+def test_altered_provenance_is_named(
+    sound: Proven,
+    change: Callable[[dict[str, Any]], object],
+    ledger: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    if not ledger:
+        sound.ledger.close()
+        for path in sound.workdir.root.glob("ledger.sqlite*"):
+            path.unlink()
+    messages = [one["message"] for one in _forged(sound, change) if one["path"] == "manifest.json"]
+    assert "it does not have the digest at its end" in messages
+
+
+def test_trials_that_manifest_json_does_not_name_are_extra(sound: Proven) -> None:
+    sound.ledger.close()
+    for path in sound.workdir.root.glob("ledger.sqlite*"):
+        path.unlink()
+    assert ("extra", ENTRY) in [(one["fault"], one["path"]) for one in _forged(sound, lambda t: t.update(trials=[]))]
+
+
+def test_manifest_json_that_says_the_same_stays(sound: Proven) -> None:
+    path = sound.workdir.root / "manifest.json"
+    before = path.stat()
+    sound.finish()
+    assert path.stat().st_ino == before.st_ino
+    sound.ledger.save_run(replace(next(iter(sound.ledger.runs())), cpus=(5,)))
+    sound.finish()
+    assert path.stat().st_ino != before.st_ino
+    assert _checked(sound, 0)["ok"]
 
 
 def test_a_forged_result_is_named_by_the_ledger(sound: Proven) -> None:
