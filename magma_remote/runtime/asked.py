@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import UsageError
@@ -60,10 +61,19 @@ def _why(entry: JobEntry) -> Why:
 def asked_of_folder(workdir: Workdir) -> Asked:
     """Of a WORKDIR without a ledger; UsageError where a file of ours in it cannot be read."""
     if (workdir.root / PROVENANCE).exists():
-        return _asked_of_manifest(workdir.root / PROVENANCE)
+        return _and_since(_asked_of_manifest(workdir.root / PROVENANCE), workdir)
     if workdir.campaign.exists():
         return _asked_of_quickrun(workdir)
     return Asked()
+
+
+def _and_since(asked: Asked, workdir: Workdir) -> Asked:
+    """With what a quickrun was asked for later, and killed before it could write manifest.json anew."""
+    noted = _noted(read_json(workdir.campaign, _READ)) if workdir.campaign.exists() else None
+    if not noted or asked.trials is None or noted.keys() <= asked.trials.keys():
+        return asked
+    trials = {**noted, **asked.trials, **dict(_records(workdir))}
+    return replace(asked, trials=trials, repeat=max(run + 1 for *_, run in trials))
 
 
 def _asked_of_manifest(path: Path) -> Asked:
@@ -106,14 +116,28 @@ def _asked_of_quickrun(workdir: Workdir) -> Asked:
     settings = known.get("settings")
     settings = settings if isinstance(settings, dict) else {}
     timeout = settings.get("TIMEOUT")
+    records, noted = dict(_records(workdir)), _noted(known)
     return Asked(
-        failed=dict(_records(workdir)),
+        trials=None if noted is None else {**noted, **records},
+        failed=records,
         timeout=float(timeout) if isinstance(timeout, int | float) else None,
         poll=_poll(settings),
+        repeat=max((run + 1 for *_, run in noted or ()), default=None),
         settings=settings,
         facts={"campaign": known.get("id")},
         source="magma-remote quickrun",
     )
+
+
+def _noted(known: Mapping[str, Any]) -> dict[Trial, Why] | None:
+    """The trials that campaign.json names, None where it names none."""
+    with suppress(TypeError, ValueError):
+        return (
+            {(str(f), str(t), str(p), int(run)): _NEVER for f, t, p, run in known["trials"]}
+            if "trials" in known
+            else None
+        )
+    return None
 
 
 def _records(workdir: Workdir) -> Iterator[tuple[Trial, Why]]:

@@ -95,6 +95,7 @@ def _prepare(order: Order, outside: Outside, site: Site) -> tuple[dict[Job, Resu
     recipes = {(job.fuzzer, job.target): images.recipe(job.fuzzer, job.target) for job in order.jobs}
     done = {job: state.earlier(order.workdir, job) for job in state.done(order.workdir, order.jobs)}
     _refuse_stale(done.values(), {pair: recipe.digest for pair, recipe in recipes.items()})
+    state.note_asked(order.workdir, order.jobs)
     _note_unextracted(order, done.values(), outside.reporter)
     results = done | stuck
     pending = [job for job in order.jobs if job not in results]
@@ -146,7 +147,9 @@ def _note_unextracted(order: Order, earlier: Iterable[Result], reporter: Reporte
     count = sum(result.pocs is None for result in earlier)
     if order.campaign.poc_extract and count:
         command = f"`magma-remote extract {order.workdir.root}`"
-        reporter.note(f"{count} trials that are there already were archived without their PoCs: {command} extracts them")
+        reporter.note(
+            f"{count} trials that are there already were archived without their PoCs: {command} extracts them"
+        )
 
 
 def _images(order: Order, outside: Outside, site: Site) -> Images:

@@ -71,6 +71,14 @@ def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
     return str(known["id"])
 
 
+def note_asked(workdir: Workdir, jobs: Iterable[Job]) -> None:
+    """Keep which trials are asked for before the first one runs: who reads a killed run's WORKDIR misses the rest."""
+    known = read_json(workdir.campaign)
+    trials = [[job.fuzzer, job.target, job.program, job.repeat] for job in jobs]
+    if known.get("trials") != trials:
+        write_json(workdir.campaign, known | {"trials": trials})
+
+
 def recorded_campaign(workdir: Workdir) -> Campaign | None:
     """As far as images and limits go, the campaign whose settings a WORKDIR keeps; None where it keeps none.
 

@@ -13,7 +13,7 @@ from magma_remote.cli.reading import load_experiment
 from magma_remote.model.experiment import summarize
 from magma_remote.runtime.experiment import read_experiment
 from tests.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
-from tests.merged import FIRST, Ball, Merged, Place, a_ball, cut, dump, usual
+from tests.merged import Ball, Merged, Place, a_ball, cut, dump, usual
 from tests.proven import COMMIT, JOBS, proven
 
 if TYPE_CHECKING:
@@ -189,31 +189,6 @@ def test_many_are_read_in_parallel_and_in_order(merged: Merged) -> None:
 
 def test_a_folder_that_is_no_workdir_is_refused(tmp_path: Path) -> None:
     assert "has no folder ar/" in refused("summary", str(tmp_path))
-
-
-def _record(merged: Merged, place: Place, reason: str | None, warnings: tuple[str, ...] = ()) -> None:
-    merged.workdir.records.mkdir(exist_ok=True)
-    job = dict(zip(("fuzzer", "target", "program", "repeat"), place, strict=True))
-    facts = {"job": job, "reason": reason, "message": "the fuzzer died" if reason else "", "warnings": warnings}
-    (merged.workdir.records / f"{','.join(map(str, place))}.json").write_text(json.dumps(facts))
-
-
-def test_a_quickruns_workdir(merged: Merged) -> None:
-    merged.workdir.campaign.write_text(
-        json.dumps({"version": 1, "id": "c0ffee", "settings": {"TIMEOUT": 20.0, "POLL": 5}})
-    )
-    merged.add()
-    _record(merged, FIRST, None, ("the machine's clock was set by +7 s", "no canary was ever reached"))
-    _record(merged, _place(1), "ended_early")
-    _record(merged, _place(3), None)
-    experiment = load_experiment(merged.root)
-    assert [(one.run, one.reason, one.message) for one in experiment.missing] == [
-        (1, "ended_early", "the fuzzer died"),
-        (2, "absent", "it is not in ar/, and there are trials with a larger RUN"),
-        (3, "gone", "it was complete, and its entry in ar/ is not there any more"),
-    ]
-    assert (experiment.timeout, experiment.poll, experiment.source) == (20.0, 5, "magma-remote quickrun")
-    assert experiment.trials[0].problems == ("the machine's clock was set by +7 s",)
 
 
 def test_a_dispatched_workdir(tmp_path: Path) -> None:

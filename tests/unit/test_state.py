@@ -56,6 +56,17 @@ def test_a_campaign_keeps_its_id(workdir: Workdir) -> None:
     assert len(first) == 12
 
 
+def test_what_is_asked_for_is_kept_beside_the_settings(workdir: Workdir) -> None:
+    state.open_campaign(workdir, CAMPAIGN)
+    state.note_asked(workdir, [JOB])
+    known = json.loads(workdir.campaign.read_text())
+    assert (known["trials"], known["settings"]["TIMEOUT"]) == ([["afl", "libpng", "readpng", 2]], 86_400)
+    before = listing(workdir.root)
+    state.note_asked(workdir, [JOB])
+    assert listing(workdir.root) == before
+    state.open_campaign(workdir, CAMPAIGN)
+
+
 def test_two_campaigns_have_two_ids(tmp_path: Path) -> None:
     ids = set()
     for name in ("one", "two"):
