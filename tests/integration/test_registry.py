@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +22,9 @@ from tests.registries import RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
 
     from tests.cluster import Cluster, Program
     from tests.quickruns import Ended
@@ -27,10 +32,31 @@ if TYPE_CHECKING:
 NOWHERE = "127.0.0.1:9"  # nobody listens on the port of `discard`
 OPENED = "Type `magma-remote status --watch`"  # the campaign is broadcast
 
+# what a trial needs and no more: an image on the whole of Debian takes half a minute to be pushed
+SMALL = """
+USER root:root
+RUN for tool in sh bash cat cp date head mkdir multilog mv realpath rm timeout; do which "$tool"; done > /tools \\
+    && ldd $(cat /tools) "${OUT}"/letters | grep -o '/[^ :]*\\.so[^ ]*' >> /tools \\
+    && mkdir -p /small/etc /small/tmp && ln -s usr/bin /small/bin \\
+    && cp --parents --dereference $(cat /tools) /small \\
+    && grep magma /etc/passwd > /small/etc/passwd && grep magma /etc/group > /small/etc/group
+
+FROM scratch
+ARG fuzzer_name
+ARG target_name
+ENV PATH=/usr/bin:/bin OUT=/magma_out SHARED=/magma_shared MAGMA=/magma/magma \\
+    FUZZER=/magma/fuzzers/${fuzzer_name} TARGET=/magma/targets/${target_name}
+COPY --from=whole /small /
+COPY --from=whole --chown=magma:magma /magma /magma
+COPY --from=whole --chown=magma:magma /magma_out /magma_out
+USER magma:magma
+ENTRYPOINT exec "${MAGMA}/run.sh"
+"""
+
 
 @pytest.fixture(scope="module")
 def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
-    """One for all tests here: the layers of an image are pushed for ten seconds and more."""
+    """One for all tests here."""
     if not shutil.which("docker-registry"):
         missing("no docker-registry")
     with RegistryServer(tmp_path_factory.mktemp("registry") / "data") as server:
@@ -39,19 +65,28 @@ def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regist
 
 @pytest.fixture
 def server(registry_server: RegistryServer, cluster: Cluster) -> Iterator[RegistryServer]:
-    """The engine knows of nothing that is in it, before and after."""
-    forget(cluster, registry_server.address)
+    """For images that are small. The engine knows of nothing that is in it, before and after."""
+    shrink(cluster.lab.tree)
+    forget(cluster.lab.engine, registry_server.address)
     yield registry_server
-    forget(cluster, registry_server.address)
+    forget(cluster.lab.engine, registry_server.address)
 
 
-def forget(cluster: Cluster, address: str) -> None:
+def shrink(tree: Path) -> None:
+    """Let the images of a tree be what trials need, and not all that builds need."""
+    file = tree / "docker" / "Dockerfile"
+    whole, entry, _ = file.read_text().replace("FROM ${BASE_IMAGE}", "FROM ${BASE_IMAGE} AS whole").partition("# exec:")
+    assert entry
+    file.write_text(whole + SMALL)
+
+
+def forget(engine: DockerClient, address: str) -> None:
     """Let this machine's engine be as one that never had an image of the registry."""
-    for image in cluster.lab.engine.images.list():
+    for image in engine.images.list():
         for name in (*image.tags, *image.attrs.get("RepoDigests", ())):
             if name.startswith(f"{address}/"):
                 try:
-                    cluster.lab.engine.images.remove(name)
+                    engine.images.remove(name)
                 except (ImageNotFound, APIError):  # it went with the name before
                     continue
 
@@ -86,7 +121,7 @@ def test_built_once_pulled_by_all_and_a_failed_one_is_named(cluster: Cluster, se
     campaign = cluster.campaign(FUZZERS=["steady", "broken"], REPEAT=2)
     dispatcher = cluster.start_dispatcher(campaign, REGISTRY=server.address)
     dispatcher.await_output(OPENED)
-    forget(cluster, server.address)
+    forget(cluster.lab.engine, server.address)
     asked = server.asked(pin(cluster))
     workers = start_workers(cluster, server)
     ended = cluster.wait_for_end()
@@ -157,7 +192,7 @@ def test_a_registry_that_is_away(cluster: Cluster) -> None:
     ended = cluster.wait_for_end()
     assert ended.code == 75
     assert f"the registry at {NOWHERE} does not answer" in ended.lines[-1]
-    forget(cluster, NOWHERE)
+    forget(cluster.lab.engine, NOWHERE)
 
 
 def test_one_side_alone(cluster: Cluster, server: RegistryServer) -> None:
@@ -168,20 +203,30 @@ def test_one_side_alone(cluster: Cluster, server: RegistryServer) -> None:
     )
 
 
-def test_the_adapter(cluster: Cluster, server: RegistryServer) -> None:
-    registry = DockerRegistry(DockerRunner(), server.address)
-    image = cluster.lab.engine.images.get("debian:bookworm").id
-    assert image is not None
-    assert registry.manifests(image, "magma/a/b") == ()
-    manifest = registry.push(image, "magma/a/b", "t")
-    assert registry.manifests(image, "magma/a/b") == (manifest,)
+@pytest.fixture
+def tiny(docker_engine: DockerClient) -> Iterator[str]:
+    """An image of one file, which nobody has a label on; its id."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("file"))
+    said = docker_engine.api.import_image_from_data(data.getvalue(), repository="magma-remote-tests/tiny")
+    yield json.loads(said.splitlines()[-1])["status"]
+    docker_engine.images.remove("magma-remote-tests/tiny")
+
+
+def test_the_adapter(docker_engine: DockerClient, registry_server: RegistryServer, tiny: str) -> None:
+    registry = DockerRegistry(DockerRunner(), registry_server.address)
+    assert registry.manifests(tiny, "magma/a/b") == ()
+    manifest = registry.push(tiny, "magma/a/b", "t")
+    assert registry.manifests(tiny, "magma/a/b") == (manifest,)
     pinned = PinnedImage(fuzzer="a", target="b", manifest=manifest)
     other = PinnedImage(fuzzer="a", target="b", manifest=f"sha256:{'0' * 64}")
     assert (registry.has(pinned), registry.has(other)) == (True, False)
-    forget(cluster, server.address)
+    forget(docker_engine, registry_server.address)
     lines: list[str] = []
     pulled = registry.pull(pinned, on_line=lines.append)
-    assert (pulled.id, pulled.digest) == (image, "")
+    assert (pulled.id, pulled.digest) == (tiny, "")
     assert lines
     with pytest.raises(RegistryError, match="has lost what it was asked for magma/a/b"):
         registry.pull(other, on_line=lines.append)
+    forget(docker_engine, registry_server.address)
