@@ -112,7 +112,8 @@ def _built(module: Any) -> dict[str, Any]:
         raise CommandError(f"the campaign has {len(images)} images of {name}: name a fuzzer and a target of its own")
     image = images[0]
     if image["state"] == "failed":
-        log = f"; its log on this host: {image['log']}" if image["log"] else ""
+        told = not image["log"] or image["log"] in image["message"]
+        log = "" if told else f"; its log on this host: {image['log']}"
         raise CommandError(f"image {name}: {image['message']}{log}")
     changed = image["state"] != "present"
     reference = image["reference"] or ""
