@@ -94,7 +94,7 @@ class Dispatcher:
         if found:  # whoever has it sees by this that it is theirs no more, whatever our clocks say
             self._broadcast = replace(self._broadcast, since=max(self._broadcast.since, found.since + 1.0))
         broadcast(self._queue, self._broadcast)
-        if cleared := clear_jobs(self._queue, self._broadcast.config_id):
+        if cleared := clear_jobs(self._queue, lambda found: found == self._broadcast.config_id):
             log.info("removed %d jobs that another campaign had left", cleared)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
@@ -184,6 +184,8 @@ class Dispatcher:
         if found is None or (found.open and found.config_id == self._broadcast.config_id):
             complete = not self._ledger.counts()[JobState.DEAD]
             broadcast(self._queue, replace(self._broadcast, open=False, complete=complete))
+            # put twice where we were killed between put and note: an extension of the campaign must not find them
+            clear_jobs(self._queue, lambda config_id: config_id != self._broadcast.config_id)
         self.finished = True
 
 

@@ -9,6 +9,8 @@ from magma_remote.errors import UsageError, WireError
 from magma_remote.model.messages import Broadcast, JobMessage, Tube
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from magma_remote.ports import Delivery, Queue
 
 log = logging.getLogger(__name__)
@@ -69,16 +71,16 @@ def hold_slot(queue: Queue, ours: Broadcast) -> None:
     log.info("broadcast campaign %s", ours.config_id)
 
 
-def clear_jobs(queue: Queue, keep: str) -> int:
-    """Delete all ready jobs of other campaigns than `keep`; how many. Ours are given back."""
+def clear_jobs(queue: Queue, is_wanted: Callable[[str], bool]) -> int:
+    """Delete all ready jobs but those of wanted campaigns, which are given back; how many. One's name may be empty."""
     count = 0
-    ours: list[Delivery] = []
+    wanted: list[Delivery] = []
     while message := queue.reserve(Tube.JOBS):
-        if _config_id(message.body) == keep:
-            ours.append(message)
+        if is_wanted(_config_id(message.body)):
+            wanted.append(message)
         else:
             count += queue.delete(message)
-    for message in ours:
+    for message in wanted:
         queue.release(message)
     return count
 
