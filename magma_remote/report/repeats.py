@@ -34,6 +34,7 @@ class Horizon:
 
     seconds: float
     known: bool
+    poll: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Group:
 def horizon_of(experiment: Experiment) -> Horizon:
     """TIMEOUT where it is known, else the largest stamp of all."""
     if experiment.timeout is not None:
-        return Horizon(seconds=experiment.timeout, known=True)
+        return Horizon(seconds=experiment.timeout, known=True, poll=experiment.poll or Horizon.poll)
     stamps = [
         stamp
         for trial in experiment.trials
@@ -112,16 +113,22 @@ def _group(
         programs=tuple(sorted(programs)),
         expected=max(repeat or 0, len({*runs, *(missing.run for missing in lost)})),
         ends=ends,
-        first={kind: _first(counted, ends, kind, horizon) for kind in Kind},
+        first={kind: _first(counted, kind, horizon) for kind in Kind},
         seen={kind: frozenset(bug for trial in there for bug in stamps_of(trial, kind)) for kind in Kind},
     )
 
 
 def _end(trial: TrialResult, horizon: Horizon) -> float:
-    """A trial that is there ran for all of a known TIMEOUT; elsewhere its last stamp is all that is known."""
-    if horizon.known or trial.last_stamp is None:
+    """A trial that is there ran for all of a known TIMEOUT; elsewhere its last stamp is all that is known.
+
+    Stamps fall behind the clock under load, but not by half: dumps that end in the first half of TIMEOUT end because
+    nobody watched any more (model/outcome.py warns of them by the same rule).
+    """
+    if trial.last_stamp is None:
         return horizon.seconds
-    return float(max(trial.last_stamp, *trial.reached.values(), *trial.triggered.values(), 0))
+    last = float(max(trial.last_stamp, *trial.reached.values(), *trial.triggered.values(), 0))
+    watched = last >= horizon.seconds / 2 or horizon.seconds <= 4 * horizon.poll
+    return horizon.seconds if horizon.known and watched else last
 
 
 def stamps_of(trial: TrialResult, kind: Kind) -> Mapping[str, int]:
@@ -129,15 +136,15 @@ def stamps_of(trial: TrialResult, kind: Kind) -> Mapping[str, int]:
     return trial.reached if kind is Kind.REACHED else trial.triggered
 
 
-def _first(
-    counted: Mapping[int, Iterable[TrialResult]], ends: Mapping[int, float], kind: Kind, horizon: Horizon
-) -> dict[str, dict[int, float]]:
-    """A stamp may be a little beyond TIMEOUT, since they drift; one beyond a program's own early end says nothing."""
+def _first(counted: Mapping[int, Iterable[TrialResult]], kind: Kind, horizon: Horizon) -> dict[str, dict[int, float]]:
+    """A stamp may be a little beyond TIMEOUT, since they drift.
+
+    One beyond another program's early end counts: the repeat did see the bug, at the latest then.
+    """
     first: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for run, trials in counted.items():
         for trial in trials:
             for bug, stamp in stamps_of(trial, kind).items():
                 seconds = min(float(stamp), horizon.seconds)
-                if seconds <= ends[run]:
-                    first[bug][run] = min(seconds, first[bug].get(run, seconds))
+                first[bug][run] = min(seconds, first[bug].get(run, seconds))
     return dict(first)

@@ -40,10 +40,20 @@ def test_repeats_that_were_asked_for_are_expected_though_nobody_names_them() -> 
     assert groups_of(experiment(trial("afl/tiff/a/0"), repeat=3))["afl", "tiff"].expected == 3
 
 
-def test_a_repeat_that_never_saw_a_bug_is_censored_at_timeout_whatever_its_last_stamp() -> None:
-    found = experiment(trial("afl/tiff/a/0", last=25), trial("afl/tiff/a/1", last=None, triggered={"T1": 20}))
+def test_a_repeat_that_never_saw_a_bug_is_censored_at_timeout_though_its_stamps_drift() -> None:
+    found = experiment(trial("afl/tiff/a/0", last=30), trial("afl/tiff/a/1", last=None, triggered={"T1": 20}))
     times, seen = groups_of(found)["afl", "tiff"].times(Kind.TRIGGERED, "T1")
     assert (times.tolist(), seen.tolist()) == ([60, 20], [False, True])
+
+
+@pytest.mark.parametrize(
+    ("timeout", "last", "end"),
+    [pytest.param(60.0, 25, 25, id="long"), pytest.param(20.0, 5, 20, id="too short to tell")],
+)
+def test_a_repeat_whose_monitor_died_early_is_censored_then(timeout: float, last: int, end: int) -> None:
+    found = experiment(trial("afl/tiff/a/0", last=last), timeout=timeout)
+    times, seen = groups_of(found)["afl", "tiff"].times(Kind.TRIGGERED, "T1")
+    assert (times.tolist(), seen.tolist()) == ([end], [False])
 
 
 def test_a_stamp_that_drifted_beyond_timeout_counts_at_timeout() -> None:
@@ -75,9 +85,12 @@ def test_without_timeout_a_trial_is_watched_up_to_its_last_stamp() -> None:
     assert (times.tolist(), seen.tolist()) == ([20, 40, 55], [False, True, False])
 
 
-def test_without_timeout_the_shortest_program_ends_a_repeat() -> None:
+def test_without_timeout_the_shortest_program_ends_a_repeat_but_what_another_found_later_is_found() -> None:
     found = experiment(
         trial("afl/tiff/a/0", last=20), trial("afl/tiff/b/0", last=55, triggered={"T1": 40}), timeout=None
     )
-    times, seen = groups_of(found)["afl", "tiff"].times(Kind.TRIGGERED, "T1")
-    assert (times.tolist(), seen.tolist()) == ([20], [False])
+    group = groups_of(found)["afl", "tiff"]
+    times, seen = group.times(Kind.TRIGGERED, "T1")
+    assert (times.tolist(), seen.tolist()) == ([40], [True])
+    assert group.times(Kind.TRIGGERED, "T2")[0].tolist() == [20]
+    assert group.counts(Kind.TRIGGERED) == {0: 1}
