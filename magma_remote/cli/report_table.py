@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from magma_remote.report.repeats import Kind
-from magma_remote.report.views import ranking
+from magma_remote.report.views import distinct, ranking
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -27,7 +27,7 @@ def print_counts(report: Report, stream: TextIO) -> None:
     for fuzzer in ranking(report):
         cell = report.overall.cell(fuzzer)
         if cell:
-            found = (str(cell.distinct[Kind.TRIGGERED]), str(cell.distinct[Kind.REACHED]))
+            found = (distinct(cell, Kind.TRIGGERED), distinct(cell, Kind.REACHED))
             table.add_row(fuzzer, _mean(cell), *found, f"{cell.n} of {cell.expected}")
     Console(file=stream, width=None if stream.isatty() else _ANY_WIDTH, highlight=False, markup=False).print(table)
 

@@ -57,7 +57,9 @@ def leader(report: Report) -> str:
     sd = f"{NBSP}±{NBSP}{number(spread.sd)}" if spread.sd is not None else ""
     counted = f" ({of(first.n, first.expected)} repeats)" if first.n < first.expected else ""
     text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{counted}"
-    return text + (f"; not told apart from it: {', '.join(level)}." if level else ", told apart from every other.")
+    text += f"; not told apart from it: {', '.join(level)}." if level else ", told apart from every other."
+    left_out = [f"{cell.fuzzer} ({cell.why})" for cell in report.overall.cells if not cell.spread[Kind.TRIGGERED]]
+    return text + (f" Not in this comparison: {'; '.join(left_out)}." if left_out else "")
 
 
 def _told_apart(counts: Counts) -> list[CountPair]:
@@ -92,6 +94,29 @@ def repeats_needed(pairs: int) -> int:
     The least p of n against n is 2 of all C(2n, n) splits, and Holm multiplies the least of all by their number.
     """
     return next(n for n in itertools.count(1) if 2 * pairs / comb(2 * n, n) < ALPHA)
+
+
+def few_for_times(target: Target) -> str:
+    """A warning where no log-rank test of a target can tell any two fuzzers apart; empty elsewhere.
+
+    The least exact p is one split of all, and its mirror image where both have as many repeats; Holm multiplies it by
+    the number of tests. Where p is from chi-squared there is no least one.
+    """
+    tests = [pair for bug in target.bugs for pair in bug.pairs if pair.p is not None]
+    n = {cell.fuzzer: cell.n for cell in target.counts.cells}
+    least = min(((1 + (n[of.x] == n[of.y])) / comb(n[of.x] + n[of.y], n[of.x]) for of in tests), default=0.0)
+    if not all(pair.exact for pair in tests) or least * len(tests) < ALPHA:
+        return ""
+    return (
+        f"No log-rank test can tell any two fuzzers apart here, whatever they found: {_counted(len(tests), 'test')} "
+        "are corrected together, and there are too few repeats for that."
+    )
+
+
+def distinct(cell: Cell, kind: str) -> str:
+    """Different bugs in all trials; a dash where nothing was found and no repeat is there to have found nothing."""
+    count = cell.distinct[Kind(kind)]
+    return whole(count) if cell.n or count else DASH
 
 
 def found_line(target: Target) -> str:
