@@ -36,6 +36,18 @@ class Asked:
     source: str = "captain or a fork of it"
 
 
+def uneven(present: Iterable[Trial]) -> str:
+    """Who has fewer repeats than others, for people; empty where none has. Captain has one REPEAT for all."""
+    largest: dict[tuple[str, str], int] = {}
+    for fuzzer, target, _, run in present:
+        largest[fuzzer, target] = max(run + 1, largest.get((fuzzer, target), 0))
+    most = max(largest.values(), default=0)
+    fewer = [f"{fuzzer}/{target} has {count}" for (fuzzer, target), count in sorted(largest.items()) if count < most]
+    if not fewer:
+        return ""
+    return f"{', '.join(fewer)} repeats where others have {most}: nobody wrote down whether more were asked for"
+
+
 def gaps(present: Iterable[Trial]) -> Iterator[Trial]:
     """Trials below the largest RUN of their fuzzer and target that are not there, for each program that has any."""
     runs: dict[tuple[str, str, str], set[int]] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import UsageError, WireError
+from magma_remote.model.asked import uneven
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.layout import trial_key
@@ -70,12 +71,14 @@ def _of_nobody(workdir: Workdir) -> Expectation:
         )
         for one in experiment.missing
     ]
-    wrongs += [Wrong(fault=Fault.EXTRA, path="ar", message=problem) for problem in experiment.problems]
+    fewer = uneven([*(one.trial for one in experiment.trials), *(one.trial for one in experiment.missing)])
+    odd = [problem for problem in experiment.problems if problem != fewer]
+    wrongs += [Wrong(fault=Fault.EXTRA, path="ar", message=problem) for problem in odd]
     unproven = [
         Wrong(fault=Fault.UNPROVEN, path=f"ar/{one.fuzzer}/{one.target}/{one.program}/{one.run}")
         for one in experiment.trials
     ]
-    return Expectation(wrongs=(*wrongs, *unproven), notes=(_NOBODY,))
+    return Expectation(wrongs=(*wrongs, *unproven), notes=(_NOBODY, *([fewer] if fewer else ())))
 
 
 def _of_manifest(told: Mapping[str, Any], path: Path) -> Expectation:

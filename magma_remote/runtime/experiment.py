@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import UsageError
-from magma_remote.model.asked import Asked, Why, gaps
+from magma_remote.model.asked import Asked, Why, gaps, uneven
 from magma_remote.model.experiment import Experiment, Missing, TrialResult
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.asked import asked_of_folder
@@ -96,7 +96,10 @@ def _absent(asked: Asked, present: Iterable[Trial]) -> Iterator[Missing]:
 
 
 def _unasked(asked: Asked, present: Iterable[Trial]) -> Iterator[str]:
-    if asked.trials is not None:
+    if asked.trials is None:
+        if fewer := uneven((*present, *asked.failed)):
+            yield fewer
+    else:
         for trial in present:
             if trial not in asked.trials:
                 yield f"ar/{'/'.join(map(str, trial))} is a trial that the campaign did not ask for; it was read"

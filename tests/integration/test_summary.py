@@ -48,7 +48,10 @@ def test_a_captains_workdir(merged: Merged, plain: bool) -> None:  # noqa: FBT00
     assert found == {
         "results": {"afl": {"libpng": {"readpng": runs}}, "honggfuzz": {"libpng": {"readpng": {"0": FOUND}}}}
     }
-    assert said == ["4 trials, 0 of them odd, 0 missing; how many were asked for is not written down"]
+    assert said == [
+        "odd: honggfuzz/libpng has 1 repeats where others have 3: nobody wrote down whether more were asked for",
+        "4 trials, 0 of them odd, 0 missing; how many were asked for is not written down",
+    ]
 
 
 def test_the_file_is_written_in_one_step(merged: Merged, tmp_path: Path) -> None:

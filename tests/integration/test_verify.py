@@ -317,6 +317,16 @@ def test_a_captains_workdir_is_unproven(tmp_path: Path) -> None:
     assert "nobody wrote down what the files were" in found["notes"][0]
 
 
+def test_a_captains_fuzzer_with_fewer_repeats_is_told(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    for fuzzer, run in (("afl", 0), ("afl", 1), ("honggfuzz", 0)):
+        merged.add((fuzzer, "libpng", "readpng", run))
+    found = _checked(merged.root, 1)
+    assert {one["fault"] for one in found["wrong"]} == {"unproven"}
+    assert found["notes"][1].startswith("honggfuzz/libpng has 1 repeats where others have 2: ")
+    assert "odd: honggfuzz/libpng has 1 repeats" in call("summary", str(merged.root), "-o", os.devnull).stderr
+
+
 def test_a_cut_tarball_of_a_captain_is_missing(tmp_path: Path) -> None:
     merged = Merged(tmp_path / "workdir")
     cut(merged.add(ball=a_ball()), 1000)
