@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters.sqlite import SqliteLedger
-from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState
+from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState, WorkerEntry
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Place
+from magma_remote.model.messages import Heartbeat, Place, WorkerState
 from magma_remote.ports import Assignment, Kept, RunEnded
 from magma_remote.runtime.folders import Folders
 from magma_remote.runtime.manifest import write_manifest
@@ -108,6 +108,14 @@ class Host:
                 )
                 ledger.save_run(run)
         return every
+
+    def hear(self, worker: str, *, lost: bool) -> None:
+        """A worker that the dispatcher has heard of."""
+        beat = Heartbeat(
+            config_id=CONFIG, worker=worker, name=f"w-{worker}", host=LOOPBACK, state=WorkerState.READY, at=1.0
+        )
+        with closing(SqliteLedger(self.workdir / "ledger.sqlite")) as ledger:
+            ledger.save_worker(WorkerEntry(worker=worker, heartbeat=beat, heard_at=1.0, lost=lost))
 
     def change(self, number: int, **values: Any) -> None:
         with closing(SqliteLedger(self.workdir / "ledger.sqlite")) as ledger:

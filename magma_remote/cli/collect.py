@@ -40,7 +40,7 @@ from magma_remote.runtime.stock import take_stock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from magma_remote.model.entries import JobEntry
+    from magma_remote.model.entries import JobEntry, WorkerEntry
 
 _STOPPED = "stopped; what has begun is finished, once more leaves at once: the same command goes on from there"
 
@@ -159,16 +159,20 @@ def _find(place: Beside, given: Sequence[Site], transfer: LocalFirst, stopped: l
     finally:
         crew.close()
     told = worker_names(place.ledger)
-    unknown = {
-        told[worker]: f"it is lost, and has never told where its results are: name it with --worker {FORM}"
-        for worker in mute
-        if not given
-    }
+    unknown = {told[entry.worker]: why for entry in mute if not given and (why := _unknown(place, entry))}
     for name, message in (found.unreachable | unknown).items():
         _tell(f"{name}: {message}")
     for line in found.odd:
         _tell(line)
     return replace(found, unreachable=found.unreachable | unknown)
+
+
+def _unknown(place: Beside, entry: WorkerEntry) -> str:
+    """Why a worker that has never told of a result may have some that are not looked for; else empty."""
+    if not entry.lost and (place.is_dispatched() or campaign_of(place.ledger).ended_at is not None):
+        return ""
+    what = "is lost" if entry.lost else "may have results that no dispatcher has heard of"
+    return f"it {what}, and has never told where its results are: name it with --worker {FORM}"
 
 
 def _address(site: Site) -> tuple[str, int, str]:

@@ -17,7 +17,7 @@ from magma_remote.runtime.errands import Errands
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from magma_remote.model.entries import JobEntry
+    from magma_remote.model.entries import JobEntry, WorkerEntry
     from magma_remote.model.messages import Feedback
     from magma_remote.ports import Crew, Ledger, Marks
 
@@ -41,16 +41,15 @@ class Found:
     odd: tuple[str, ...] = ()
 
 
-def known_sites(ledger: Ledger) -> tuple[tuple[Site, ...], tuple[str, ...]]:
-    """Where the ledger's workers had their last results; and the names of lost ones that never told of any."""
+def known_sites(ledger: Ledger) -> tuple[tuple[Site, ...], tuple[WorkerEntry, ...]]:
+    """Where the ledger's workers had their last results; and those that never told of any."""
     places = {run.worker: run.place for run in ledger.runs() if run.place}
     names = worker_names(ledger)
     sites = (
         Site(name=names.get(worker, worker), place=replace(place, folder="", token=worker))
         for worker, place in places.items()
     )
-    mute = (entry for entry in ledger.workers() if entry.lost and entry.worker not in places)
-    return tuple(sites), tuple(entry.worker for entry in mute)
+    return tuple(sites), tuple(entry for entry in ledger.workers() if entry.worker not in places)
 
 
 def worker_names(ledger: Ledger) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.adapters import claims
+from magma_remote.cli import settings
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
@@ -107,6 +108,26 @@ def test_a_worker_that_is_not_there_stops_nobody(host: Host, worker: Worker) -> 
     assert host.collect(gone, code=1)["unreachable"][0]["worker"] == f"{LOOPBACK} port {port}"
 
 
+@pytest.mark.parametrize(
+    ("lost", "ended_at", "said"),
+    [
+        pytest.param(True, None, "it is lost, and has never told", id="lost"),
+        pytest.param(True, 9.0, "it is lost, and has never told", id="lost before the end"),
+        pytest.param(
+            False, None, "it may have results that no dispatcher has heard of", id="the dispatcher went first"
+        ),
+        pytest.param(False, 9.0, "", id="there at the end"),
+    ],
+)
+def test_a_worker_that_never_told_of_a_result_is_named(
+    host: Host, *, lost: bool, ended_at: float | None, said: str
+) -> None:
+    host.begin(1, ended_at=ended_at)
+    host.hear("aa", lost=lost)
+    unreachable = host.collect(code=1)["unreachable"]
+    assert [(each["worker"], said in each["message"]) for each in unreachable] == ([("w-aa", True)] if said else [])
+
+
 def test_what_somebody_removed_from_workdir_is_named_or_comes_back(host: Host, worker: Worker) -> None:
     jobs = host.begin(2)
     sources = [worker.result(number, job) for number, job in enumerate(jobs)]
@@ -169,7 +190,8 @@ def test_a_worker_that_cannot_be(host: Host, worker: str, said: str) -> None:
     assert said in refused("collect", "--worker", worker)
 
 
-def test_no_campaign(host: Host) -> None:
+def test_no_campaign(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SYSTEM", host.folder / "etc")  # this machine may be deployed
     assert "no campaign yet" in refused("collect")
     (host.folder / "dispatcher.hjson").unlink()
     assert "no settings" in refused("collect")
