@@ -16,11 +16,11 @@ _UNABLE = ("preparing", "unfit", "draining")
 def progress_line(status: Mapping[str, Any]) -> str:
     """`12 of 16 trials complete, 3 running, 1 to come; worker2: lost`; it changes only where something happened."""
     counts = status["counts"]
-    coming = counts["fetched"] + status["unfetched"]
+    unfetched = min(counts["running"], status["unfetched"])  # such a job counts as running, and two runs may be one's
     parts = (
         (counts["done"], f"of {status['total']} trials complete"),
-        (counts["running"], "running"),
-        (coming, "being fetched"),
+        (counts["running"] - unfetched, "running"),
+        (counts["fetched"] + unfetched, "being fetched"),
         (counts["queued"] + counts["waiting"], "to come"),
         (counts["dead"], "given up"),
     )

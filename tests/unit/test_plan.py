@@ -67,9 +67,14 @@ OVER = {"state": "ended", "ended_at": 5.0}
         pytest.param(status(), "0 of 4 trials complete", id="at first"),
         pytest.param(status(counts={"done": 4}), "4 of 4 trials complete", id="at last"),
         pytest.param(
-            status(counts={"done": 1, "running": 1, "waiting": 1, "queued": 1, "dead": 1, "fetched": 1}, unfetched=2),
+            status(counts={"done": 1, "running": 3, "waiting": 1, "queued": 1, "dead": 1, "fetched": 1}, unfetched=2),
             "1 of 4 trials complete, 1 running, 3 being fetched, 2 to come, 1 given up",
             id="all at once",
+        ),
+        pytest.param(
+            status(counts={"done": 2, "running": 1, "fetched": 1}, unfetched=2),
+            "2 of 4 trials complete, 2 being fetched",
+            id="two results of one trial",
         ),
         pytest.param(status(workers=[worker("ready")]), "0 of 4 trials complete", id="worker ready"),
         pytest.param(
