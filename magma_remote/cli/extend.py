@@ -12,6 +12,7 @@ import click
 
 from magma_remote.adapters import claims
 from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.cli.aside import aside
 from magma_remote.cli.beside import print_json
 from magma_remote.cli.extending import check_there, extend_campaign
 from magma_remote.cli.loading import MAGMA
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @SETTINGS
 @MAGMA
+@aside
 def extend(*, file: Path | None, check: bool, as_json: bool, settings: Path | None, magma: Path | None) -> None:
     """Extend the campaign in WORKDIR to what FILE (or JOBS_CONFIG of the settings) asks for now, and run nothing.
 

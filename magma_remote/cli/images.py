@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magma_remote.adapters import claims
+from magma_remote.cli.aside import aside
 from magma_remote.cli.beside import print_json
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.progress import PlainReporter
@@ -39,6 +40,7 @@ Pair = tuple[str, str]
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @SETTINGS
 @MAGMA
+@aside
 def images(
     *, file: Path | None, only: tuple[str, ...], check: bool, as_json: bool, settings: Path | None, magma: Path | None
 ) -> None:
@@ -91,11 +93,10 @@ def _wanted(only: Sequence[str], every: Sequence[Pair]) -> tuple[Pair, ...]:
 
 
 def _members(each: Provided, registry: str) -> dict[str, Any]:
-    there = each.pin is not None and each.state in {ImageState.PRESENT, ImageState.BUILT}
     return {
         "fuzzer": each.pair[0],
         "target": each.pair[1],
-        "reference": each.pin.image.reference(registry) if each.pin and there else None,
+        "reference": each.reference(registry),
         "state": each.state.value,
         "message": each.message,
         "log": each.log or None,
@@ -103,6 +104,4 @@ def _members(each: Provided, registry: str) -> dict[str, Any]:
 
 
 def _line(each: Provided, registry: str) -> str:
-    there = each.pin is not None and each.state in {ImageState.PRESENT, ImageState.BUILT}
-    what = each.pin.image.reference(registry) if each.pin and there else plain(each.message)
-    return f"{each.state.value:8} {'/'.join(each.pair)}: {what}"
+    return f"{each.state.value:8} {'/'.join(each.pair)}: {each.reference(registry) or plain(each.message)}"

@@ -31,8 +31,9 @@ PATIENCE = 10.0
 
 _LOOK = 0.5
 _BUSY = (
-    "CPUs {cpus} of this machine are held by running trials, which a build or a push would disturb: an image that is "
-    "not in the registry yet has to wait for their end"
+    "CPUs {cpus} of this machine are held by trials, or by a worker for its campaign: a build or a push would disturb "
+    "them, and an image that is not in the registry yet waits for their end (`magma-remote cancel` ends a campaign "
+    "that is in the way)"
 )
 _LOST = (
     "the image {name}, which this campaign runs with, is neither in the registry at {registry} nor on this machine any "
@@ -67,10 +68,15 @@ class Provided:
     log: str = ""
     tail: tuple[str, ...] = ()
 
+    def reference(self, registry: str) -> str | None:
+        """What Docker calls it in the registry at an address; None where it is not there."""
+        there = self.state in {ImageState.PRESENT, ImageState.BUILT}
+        return self.pin.image.reference(registry) if self.pin and there else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Where images are made: builds keep to `cpus`; none is made while any of `machine` is held by trials.
+    """Where images are made: builds keep to `cpus`, and all of `machine` is theirs meanwhile: no trial has any of it.
 
     `worker_ip` names this machine in build logs.
     """
@@ -153,7 +159,7 @@ class Provision:
             if time.monotonic() >= until:
                 raise BusyError(_BUSY.format(cpus=cpu_list(busy)))
             time.sleep(_LOOK)
-        with self._guards.cpu_claims(self._bench.cpus, owner=str(self._bench.workdir.root)):
+        with self._guards.cpu_claims(self._bench.machine, owner=str(self._bench.workdir.root)):
             yield
 
     @contextmanager

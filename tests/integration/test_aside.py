@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
 from magma_remote.adapters import claims
 from magma_remote.cli import aside
+from magma_remote.errors import UsageError
+from tests.dispatched import refused
 from tests.quickruns import until
 
 if TYPE_CHECKING:
@@ -47,3 +50,12 @@ class TestAside:
             until(lambda: os.sched_getaffinity(0) == set(CPUS))
 
         aside.aside(command)()
+
+    @pytest.mark.parametrize("name", ["dispatch", "extend", "images"])
+    def test_commands_that_read_a_tree_begin_so(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        def load_dispatch(*_: object) -> None:
+            raise UsageError(f"{os.sched_getaffinity(0)}")
+
+        monkeypatch.setattr(import_module(f"magma_remote.cli.{name}"), "load_dispatch", load_dispatch)
+        with claims.cpu_claims(CPUS[:1], owner="a trial"):
+            assert refused(name) == f"{set(CPUS[1:])}"

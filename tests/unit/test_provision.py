@@ -44,7 +44,6 @@ class Host:
         self.registry = MemoryRegistry(self.runner)
         self.guards = MemoryGuards()
         self.reporter = MemoryReporter()
-        self.claimed: list[set[Path | int]] = []
 
     def provision(self, pins: tuple[PinEntry, ...] = ()) -> Provision:
         """As another process would make it."""
@@ -133,7 +132,7 @@ def test_what_is_built_but_not_there_is_only_pushed(host: Host) -> None:
 
 def test_nothing_is_built_while_trials_run_here(host: Host) -> None:
     host.guards.held.add(3)
-    with pytest.raises(BusyError, match="CPUs 3 of this machine are held by running trials"):
+    with pytest.raises(BusyError, match="CPUs 3 of this machine are held by trials"):
         host.provision().ensure([PNG])
     assert not host.runner.builds
     host.guards.held.clear()
@@ -142,11 +141,24 @@ def test_nothing_is_built_while_trials_run_here(host: Host) -> None:
     assert [each.state for each in host.provision().ensure([PNG])] == [ImageState.PRESENT]
 
 
+def test_no_trial_begins_while_an_image_is_built(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[set[Path | int]] = []
+    push = host.registry.push
+
+    def watched(image: str, name: str, tag: str) -> str:
+        held.append(set(host.guards.held))
+        return push(image, name, tag)
+
+    monkeypatch.setattr(host.registry, "push", watched)
+    host.provision().ensure([PNG])
+    assert held == [{0, 1, 2, 3}], "the engine pushes on whatever CPU it likes"
+
+
 def test_a_campaign_that_goes_on_does_so_without_unless_it_is_to_be_now(host: Host) -> None:
     pins = tuple(each.pin for each in host.provision().ensure([PNG]) if each.pin)
     host.guards.held.add(3)
     assert [each.state for each in host.provision(pins).ensure([TIFF])] == [ImageState.FAILED]
-    with pytest.raises(BusyError, match="CPUs 3 of this machine are held by running trials"):
+    with pytest.raises(BusyError, match="CPUs 3 of this machine are held by trials"):
         host.provision(pins).ensure([TIFF], now=True)
 
 
@@ -243,7 +255,7 @@ def test_a_campaign_goes_on_while_its_own_trials_are_in_the_way_of_a_build(host:
     dead = host.ledger.job(0)
     assert dead
     assert dead.state is JobState.DEAD
-    assert "held by running trials" in dead.message
+    assert "held by trials" in dead.message
 
 
 @pytest.mark.parametrize(
