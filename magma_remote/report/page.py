@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from magma_remote import __version__
-from magma_remote.report import drawing, views, wording
+from magma_remote.report import drawing, few, views, wording
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA
 from magma_remote.report.tables import FILES
@@ -50,7 +50,7 @@ def render(report: Report, *, title: str, made: datetime) -> str:
     names: Mapping[str, Any] = {
         "alpha": ALPHA,
         "dash": wording.DASH,
-        "few": views.few_repeats(report),
+        "few": few.few_repeats(report),
         "files": FILES,
         "lede": views.lede(report),
         "leader": views.leader(report),
@@ -99,8 +99,8 @@ def _filters(report: Report) -> dict[str, Callable[..., Any]]:
         return drawing.panel(finder, axis, f"all-{anchor(bug)}", views.panel_label(finder, bug))
 
     own = (
-        views.bug_line, views.by_fuzzer, views.by_pair, views.count_text, views.distinct, views.extremes,
-        views.few_for_times, views.finders_of, views.found_line, views.interval, views.names_in, views.panels,
+        views.apart, views.bug_line, views.by_fuzzer, views.by_pair, views.count_text, views.distinct, views.extremes,
+        few.few_for_times, views.finders_of, views.found_line, views.interval, views.names_in, views.panels,
         views.plain, views.planned, views.reached_line, views.told_apart, wording.number, wording.of, wording.p_value,
         wording.restricted_text, wording.short_time,
         wording.whole, drawing.spread_bar, anchor, context, panel,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from math import comb
+from collections.abc import Mapping, Sized
 from typing import TYPE_CHECKING
 
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA, share_interval
-from magma_remote.report.wording import DASH, NBSP, number, of, percent, restricted_text, whole
+from magma_remote.report.wording import DASH, NBSP, counted, number, of, percent, restricted_text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from magma_remote.report.figures import Bug, BugPair, Cell, CountPair, Counts, Finder, Report, Target, Times
     from magma_remote.report.statistics import Spread
+
+
+_LONGEST = 1500  # characters of a setting or a fact on the page
 
 
 def ranking(report: Report) -> tuple[str, ...]:
@@ -33,14 +35,10 @@ def lede(report: Report) -> str:
     seen = {kind: sum(any(finder.times(kind).seen for finder in bug.finders) for bug in report.bugs) for kind in Kind}
     repeats = max((cell.expected for target in report.targets for cell in target.counts.cells), default=0)
     return (
-        f"{_counted(len(report.fuzzers), 'fuzzer')} on {_counted(len(report.targets), 'target')}, "
-        f"{_counted(repeats, 'repeat')}: {_counted(seen[Kind.TRIGGERED], 'bug')} triggered of "
+        f"{counted(len(report.fuzzers), 'fuzzer')} on {counted(len(report.targets), 'target')}, "
+        f"{counted(repeats, 'repeat')}: {counted(seen[Kind.TRIGGERED], 'bug')} triggered of "
         f"{whole(seen[Kind.REACHED])} reached."
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{whole(count)} {what}" + ("" if count == 1 else "s")
 
 
 def leader(report: Report) -> str:
@@ -72,45 +70,7 @@ def _differ(counts: Counts, x: str, y: str) -> bool:
 
 def told_apart(counts: Counts) -> str:
     """`12 of 45 pairs differ`."""
-    return f"{len(_told_apart(counts))} of {_counted(len(counts.pairs), 'pair')} differ"
-
-
-def few_repeats(report: Report) -> str:
-    """A warning where there are too few repeats for any test of bugs found to tell; empty elsewhere."""
-    most = max((cell.n for target in report.targets for cell in target.counts.cells), default=0)
-    tested = [sum(pair.p is not None for pair in target.counts.pairs) for target in report.targets]
-    pairs = min(filter(None, tested), default=0)
-    if not (most and pairs) or most >= (needed := repeats_needed(pairs)):
-        return ""
-    return (
-        f"With {_counted(most, 'repeat')} no test can tell any two of {len(report.fuzzers)} fuzzers apart on a target, "
-        f"whatever they found there: {_counted(pairs, 'pair')} and a level of 5 % take {needed} repeats at least."
-    )
-
-
-def repeats_needed(pairs: int) -> int:
-    """Repeats of each fuzzer without which no exact two-sided p, corrected for so many pairs, is below the level.
-
-    The least p of n against n is 2 of all C(2n, n) splits, and Holm multiplies the least of all by their number.
-    """
-    return next(n for n in itertools.count(1) if 2 * pairs / comb(2 * n, n) < ALPHA)
-
-
-def few_for_times(target: Target) -> str:
-    """A warning where no log-rank test of a target can tell any two fuzzers apart; empty elsewhere.
-
-    The least exact p is one split of all, and its mirror image where both have as many repeats; Holm multiplies it by
-    the number of tests. Where p is from chi-squared there is no least one.
-    """
-    tests = [pair for bug in target.bugs for pair in bug.pairs if pair.p is not None]
-    n = {cell.fuzzer: cell.n for cell in target.counts.cells}
-    least = min(((1 + (n[of.x] == n[of.y])) / comb(n[of.x] + n[of.y], n[of.x]) for of in tests), default=0.0)
-    if not all(pair.exact for pair in tests) or least * len(tests) < ALPHA:
-        return ""
-    return (
-        f"No log-rank test can tell any two fuzzers apart here, whatever they found: {_counted(len(tests), 'test')} "
-        "are corrected together, and there are too few repeats for that."
-    )
+    return f"{len(_told_apart(counts))} of {counted(len(counts.pairs), 'pair')} differ"
 
 
 def distinct(cell: Cell, kind: str) -> str:
@@ -122,7 +82,7 @@ def distinct(cell: Cell, kind: str) -> str:
 def found_line(target: Target) -> str:
     """`7 bugs triggered of 9 reached; repeats: afl 9 of 10`."""
     triggered = sum(any(finder.triggered.seen for finder in bug.finders) for bug in target.bugs)
-    text = f"{_counted(triggered, 'bug')} triggered of {len(target.bugs)} reached"
+    text = f"{counted(triggered, 'bug')} triggered of {len(target.bugs)} reached"
     short = [f"{cell.fuzzer} {of(cell.n, cell.expected)}" for cell in target.counts.cells if cell.n < cell.expected]
     return text + (f"; repeats counted: {', '.join(short)}, all of the others" if short else "")
 
@@ -229,10 +189,24 @@ def _both_ways(pair: CountPair | BugPair) -> tuple[float | None, float | None]:
     return z, None if z is None else -z
 
 
+def apart(bug: Bug) -> bool:
+    """Whether the log-rank test tells any two fuzzers apart on it, so that their letters say something."""
+    return any(pair.adjusted is not None and pair.adjusted < ALPHA for pair in bug.pairs)
+
+
 def plain(value: object) -> str:
-    """A setting as a person would write it."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (list, tuple)) and all(isinstance(item, (str, int, float)) for item in value):
-        return ", ".join(map(str, value)) or DASH
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """A setting or a fact as a person would write it; one that would fill pages is counted."""
+    text = _plain(value)
+    if len(text) <= _LONGEST or not isinstance(value, Sized):
+        return text
+    return f"{len(value)} entries: see facts in data/report.json"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain(of)}" for key, of in value.items()) or DASH
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value)) or DASH
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -47,6 +47,11 @@ def whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 bug`, `7 bugs`."""
+    return f"{whole(count)} {what}" + ("" if count == 1 else "s")
+
+
 def p_value(p: float | None) -> str:
     """Two figures, and no more than the test can tell: `<0.001`, `0.003`, `0.21`, `1`."""
     if p is None:

@@ -12,10 +12,10 @@ import pytest
 from magma_remote.model.experiment import Experiment
 from magma_remote.report.analysis import analyse
 from magma_remote.report.drawing import Axis
+from magma_remote.report.few import repeats_needed
 from magma_remote.report.page import render
 from magma_remote.report.statistics import ALPHA, holm
 from magma_remote.report.statistics_pairs import mann_whitney
-from magma_remote.report.views import repeats_needed
 from tests.experiments import generated
 from tests.found import experiment, lost, trial
 from tests.pages import Page
@@ -211,3 +211,16 @@ def test_curves_are_drawn_inside_their_frame() -> None:
     ]
     assert len(numbers) > 20
     assert all(0 <= number <= 180 for path in numbers for number in path)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "told"), [pytest.param(3, False, id="too few"), pytest.param(4, True, id="enough")]
+)
+def test_the_table_of_bugs_says_who_is_told_apart(repeats: int, told: bool) -> None:  # noqa: FBT001 - a parameter
+    found = experiment(
+        *(trial(f"a/tiff/p/{run}", triggered={"T1": 5}) for run in range(repeats)),
+        *(trial(f"b/tiff/p/{run}", reached={"T1": 5}) for run in range(repeats)),
+    )
+    made = render(analyse(found), title="Results", made=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    table = made[made.index('<section id="bugs"') : made.index('<section id="curves"')]
+    assert re.findall(r'<span class="letters">(\w+)</span>', table) == (["a", "b"] if told else [])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from magma_remote.report.analysis import analyse
+from magma_remote.report.few import few_for_times
 from magma_remote.report.repeats import Kind
-from magma_remote.report.views import distinct, few_for_times, leader
+from magma_remote.report.views import distinct, leader, plain
 from magma_remote.report.wording import DASH
 from tests.found import experiment, lost, trial
 
@@ -49,3 +50,21 @@ def test_tests_that_cannot_tell_are_named(repeats: int, bugs: int, can_tell: boo
     assert (
         any(pair.adjusted is not None and pair.adjusted < 0.05 for bug in target.bugs for pair in bug.pairs) == can_tell
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (5, "5"),
+        (False, "false"),
+        (None, "not known"),
+        ([], DASH),
+        ({}, DASH),
+        (["afl", "libfuzzer"], "afl, libfuzzer"),
+        ({"afl,tiff": ["a", "b"], "x": 1}, "afl,tiff: a, b; x: 1"),
+        ({"commit": None, "changes": ["M a"]}, "commit: not known; changes: M a"),
+        ({str(number): "sha256:" + "0" * 64 for number in range(200)}, "200 entries: see facts in data/report.json"),
+    ],
+)
+def test_a_setting_or_fact_is_for_people(value: object, text: str) -> None:
+    assert plain(value) == text
