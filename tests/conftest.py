@@ -13,6 +13,7 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
 
+from magma_remote.cli import settings
 from tests.queues import Beanstalkd
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 def pytest_configure() -> None:
     """Hear SIGINT as on a terminal: a shell starts background jobs with it ignored, and tests send it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_campaign_of_this_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this machine is deployed, no command in this process finds its settings: tests cancel campaigns."""
+    monkeypatch.setattr(settings, "SYSTEM", tmp_path_factory.getbasetemp() / "etc")
 
 
 def missing(what: str) -> NoReturn:

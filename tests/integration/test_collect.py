@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.adapters import claims
-from magma_remote.cli import settings
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
@@ -190,8 +189,7 @@ def test_a_worker_that_cannot_be(host: Host, worker: str, said: str) -> None:
     assert said in refused("collect", "--worker", worker)
 
 
-def test_no_campaign(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "SYSTEM", host.folder / "etc")  # this machine may be deployed
+def test_no_campaign(host: Host) -> None:
     assert "no campaign yet" in refused("collect")
     (host.folder / "dispatcher.hjson").unlink()
     assert "no settings" in refused("collect")
