@@ -14,6 +14,7 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.cli.settings import load_dispatcher
 from magma_remote.errors import NoCampaignError
 from magma_remote.model.layout import Workdir
+from magma_remote.runtime.leftovers import worker_names
 from magma_remote.runtime.settings_check import LEDGER
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Beside:
 
     def worker_names(self) -> Mapping[str, str]:
         """What people call the workers, by their ids."""
-        return {entry.worker: entry.heartbeat.name for entry in self.ledger.workers()}
+        return worker_names(self.ledger)
 
 
 @contextmanager

@@ -64,8 +64,10 @@ class Handing:
         """Put the feedback of what the ledger does not know to be complete; await that, and what it knows."""
         names = worker_names(self._ledger)
         for run in self._ledger.runs(RunState.REPORTED):
-            name = names.get(run.worker, run.worker)
-            self._awaited.append(_Awaited(name=name, number=run.number, run=run.run, before=run))
+            job = self._ledger.job(run.number)
+            if job and not job.state.settled:
+                name = names.get(run.worker, run.worker)
+                self._awaited.append(_Awaited(name=name, number=run.number, run=run.run, before=run))
         new = [left for left in lefts if is_wanted(self._ledger, left) and not is_reported(self._ledger, _run(left))]
         for left in new:
             told = left.feedback
@@ -106,17 +108,19 @@ class Handing:
         return over or (job is not None and job.state is JobState.DONE)
 
     def _conclude(self) -> None:
+        done: dict[int, JobEntry] = {}
         for awaited in self._awaited:
             job, run = self._ledger.job(awaited.number), self._ledger.run(awaited.run)
-            if job is None or job in self.fetched:
+            if job is None:
                 continue
             if job.state is JobState.DONE:
-                self.fetched.append(job)
+                done[job.number] = job
             elif run and run != awaited.before and run.state in _OVER:
                 self.why[job.number] = (run.reason.value if run.reason else run.state.value, run.message)
             else:
                 why = "the dispatcher that runs has not fetched it yet: `magma-remote status` says what is in the way"
                 self.why[job.number] = ("not_fetched", f"complete on {awaited.name}; {why}")
+        self.fetched = list(done.values())
 
 
 def _run(left: Left) -> str:

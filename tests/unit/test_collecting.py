@@ -194,6 +194,16 @@ def test_a_dispatcher_that_runs_is_handed_what_is_found(world: World) -> None:
     assert not world.server.messages(Tube.FEEDBACK)
 
 
+def test_what_is_not_needed_any_more_is_not_waited_for(world: World) -> None:
+    with closing(SqliteLedger(world.path)) as ledger:
+        for run in ledger.runs():
+            ledger.save_run(replace(run, state=RunState.REPORTED))
+    for number, state in enumerate((JobState.DONE, JobState.DEAD, JobState.FETCHED)):
+        change(world, number, state=state, run=f"{number}-another", reason=Reason.DROPPED)
+    handing, settled = hand(world)
+    assert (settled, handing.fetched, handing.why) == (True, [], {})
+
+
 def test_a_dispatcher_that_hears_nothing_is_not_waited_for_for_ever(world: World) -> None:
     handing, settled = hand(world)
     assert not settled
