@@ -45,10 +45,10 @@ def cpu_claims(cpus: Iterable[int], *, owner: str, base: Path | None = None) -> 
 
 
 def claimed(cpus: Iterable[int], *, base: Path | None = None) -> frozenset[int]:
-    """Tell which of these CPUs a process keeps now, this one among them."""
+    """Tell which of these CPUs another process keeps now."""
     with _shared_folder(base) as (folder, path):
         locks = {cpu: _shared(folder, path / f"cpu-{cpu}.lock") for cpu in cpus}
-        return frozenset(cpu for cpu, lock in locks.items() if _holder(lock) is not None)
+        return frozenset(cpu for cpu, lock in locks.items() if (who := _holder(lock)) and who.pid != os.getpid())
 
 
 @contextmanager

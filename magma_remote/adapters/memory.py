@@ -192,7 +192,7 @@ class MemoryGuards:
             yield
 
     def claimed(self, cpus: Iterable[int]) -> frozenset[int]:
-        """See `Guards.claimed`."""
+        """See `Guards.claimed`; here all are others'."""
         return frozenset(cpu for cpu in cpus if cpu in self.held)
 
     def is_held(self, path: Path) -> bool:

@@ -103,7 +103,7 @@ class Guards(Protocol):
         """Keep a WORKDIR for this process; StorageError names who has it."""
 
     def claimed(self, cpus: Iterable[int]) -> frozenset[int]:
-        """Those of the CPUs that a process keeps now, this one among them."""
+        """Those of the CPUs that another process keeps now."""
 
     def is_held(self, path: Path) -> bool:
         """Whether a live process has a WORKDIR."""

@@ -37,7 +37,7 @@ def all_threads() -> tuple[int, ...]:
 def keep_off(
     trial_cpus: CpuSet, allowed: frozenset[int], guards: Guards, *, threads: Iterable[int] = (THIS_THREAD,)
 ) -> bool:
-    """Move threads, and those that they start, to CPUs that no trial of any run is pinned to.
+    """Move threads, and those that they start, to CPUs that no trial of any run is pinned to; ours are `trial_cpus`.
 
     False where there are none: then we share the trials' CPUs, at idle priority, which beside containers of another
     cgroup counts little; what keeps our share small is that there is little to do.
