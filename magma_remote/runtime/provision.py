@@ -31,9 +31,9 @@ PATIENCE = 10.0
 
 _LOOK = 0.5
 _BUSY = (
-    "CPUs {cpus} of this machine are held by trials, or by a worker for its campaign: a build or a push would disturb "
-    "them, and an image that is not in the registry yet waits for their end (`magma-remote cancel` ends a campaign "
-    "that is in the way)"
+    "CPUs {cpus} of this machine are held by trials, by a worker for its campaign or by another build; a build or push "
+    "would disturb them: an image that is not in the registry yet waits for their end (`magma-remote cancel` ends "
+    "another campaign that is in the way)"
 )
 _LOST = (
     "the image {name}, which this campaign runs with, is neither in the registry at {registry} nor on this machine any "
