@@ -13,6 +13,7 @@ from magma_remote.cli.aside import aside
 from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, load_experiment, missing_line
 from magma_remote.errors import UsageError
 from magma_remote.model.layout import Workdir
+from magma_remote.model.plain import plain
 from magma_remote.model.units import human_bytes
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _refuse_results(output: Path, workdir: Path) -> None:
 
 def _tell(experiment: Experiment, made: Made) -> None:
     for missing in experiment.missing:
-        click.echo(f"missing: {missing_line(missing)}", err=True)
+        click.echo(plain(f"missing: {missing_line(missing)}"), err=True)
     count, lost = len(experiment.trials), len(experiment.missing)
     of = f" of {experiment.expected}" if experiment.expected is not None else ""
     click.echo(f"{count}{of} trials, {lost} missing. Page: {made.page} ({human_bytes(made.page.stat().st_size)})")

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from magma_remote.model.plain import plain
 from magma_remote.report.repeats import Kind
 from magma_remote.report.views import distinct, ranking
 
@@ -28,7 +29,7 @@ def print_counts(report: Report, stream: TextIO) -> None:
         cell = report.overall.cell(fuzzer)
         if cell:
             found = (distinct(cell, Kind.TRIGGERED), distinct(cell, Kind.REACHED))
-            table.add_row(fuzzer, _mean(cell), *found, f"{cell.n} of {cell.expected}")
+            table.add_row(plain(fuzzer), _mean(cell), *found, f"{cell.n} of {cell.expected}")
     Console(file=stream, width=None if stream.isatty() else _ANY_WIDTH, highlight=False, markup=False).print(table)
 
 

@@ -14,6 +14,7 @@ from magma_remote.cli.aside import aside
 from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line
 from magma_remote.errors import StorageError
 from magma_remote.model.experiment import summarize
+from magma_remote.model.plain import plain
 
 if TYPE_CHECKING:
     from magma_remote.model.experiment import Experiment
@@ -66,12 +67,13 @@ def _write(text: str, output: Path) -> None:
 def _tell(experiment: Experiment) -> None:
     """On standard error: everything, whatever its length, since it may be all that a log keeps."""
     for problem in experiment.problems:
-        click.echo(f"odd: {problem}", err=True)
+        click.echo(plain(f"odd: {problem}"), err=True)
     for trial in experiment.trials:
+        name = f"{trial.fuzzer}/{trial.target}/{trial.program} #{trial.run}"
         for problem in trial.problems:
-            click.echo(f"odd: {trial.fuzzer}/{trial.target}/{trial.program} #{trial.run}: {problem}", err=True)
+            click.echo(plain(f"odd: {name}: {problem}"), err=True)
     for missing in experiment.missing:
-        click.echo(f"missing: {missing_line(missing)}", err=True)
+        click.echo(plain(f"missing: {missing_line(missing)}"), err=True)
     count = len(experiment.trials)
     of = f" of {experiment.expected}" if experiment.expected is not None else ""
     asked = "" if experiment.expected is not None else "; how many were asked for is not written down"

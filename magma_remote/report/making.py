@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from magma_remote.report.figures import Report
 
 JSON_VERSION = 1
+_STRANGE = "backslashreplace"  # the names of a foreign WORKDIR may be no text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ def _plain(members: Mapping[str, object]) -> Any:
 def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Empty cells stand for None; a table without rows has a file that is empty."""
     beside = path.with_suffix(".tmp")
-    with beside.open("w", encoding="utf-8", newline="") as stream:
+    with beside.open("w", encoding="utf-8", errors=_STRANGE, newline="") as stream:
         writer: csv.DictWriter[str] | None = None
         for row in rows:
             if writer is None:
@@ -96,5 +97,5 @@ def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def _replace(path: Path, text: str) -> None:
     beside = path.with_suffix(".tmp")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_text(text, encoding="utf-8", errors=_STRANGE)
     beside.replace(path)

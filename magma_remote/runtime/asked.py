@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import UsageError
@@ -85,7 +86,7 @@ def _asked_of_manifest(path: Path) -> Asked:
         facts = facts_in(found)
         return Asked(
             trials=trials,
-            timeout=campaign["timeout"],
+            timeout=_seconds(campaign["timeout"]),
             poll=_poll(settings),
             repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
             settings=settings,
@@ -115,12 +116,11 @@ def _asked_of_quickrun(workdir: Workdir) -> Asked:
     known = read_json(workdir.campaign, _READ)
     settings = known.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    timeout = settings.get("TIMEOUT")
     records, noted = dict(_records(workdir)), _noted(known)
     return Asked(
         trials=None if noted is None else {**noted, **records},
         failed=records,
-        timeout=float(timeout) if isinstance(timeout, int | float) else None,
+        timeout=_seconds(settings.get("TIMEOUT")),
         poll=_poll(settings),
         repeat=max((run + 1 for *_, run in noted or ()), default=None),
         settings=settings,
@@ -152,6 +152,11 @@ def _records(workdir: Workdir) -> Iterator[tuple[Trial, Why]]:
 
 def _poll(settings: Mapping[str, object]) -> int:
     return _whole(settings.get("POLL")) or DEFAULT_POLL
+
+
+def _seconds(value: object) -> float | None:
+    """None for what is no length of time: the files may have been mended by hand."""
+    return float(value) if isinstance(value, int | float) and 0 < value < inf else None
 
 
 def _whole(value: object) -> int | None:

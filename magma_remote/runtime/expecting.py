@@ -61,8 +61,12 @@ def expectation(workdir: Workdir, ledger: Ledger | None) -> Expectation:
 
 
 def _of_nobody(workdir: Workdir) -> Expectation:
-    """Captain's, or an older quickrun's: what can be told without digests."""
+    """Captain's, or a killed quickrun's: what can be told without digests; UsageError where there is nothing at all."""
     experiment = read_experiment(workdir.root)
+    if not (experiment.trials or experiment.missing or experiment.problems):
+        raise UsageError(
+            f"{workdir.root} holds no trial, and nobody wrote down that there should be any: is it the one?"
+        )
     wrongs = [
         Wrong(
             fault=Fault.MISSING,

@@ -93,6 +93,6 @@ def read_object(path: Path) -> dict[str, Any]:
     """A JSON object; empty where it is not there, or is none."""
     try:
         value = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

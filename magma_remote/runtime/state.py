@@ -146,6 +146,6 @@ def read_json(path: Path, otherwise: str = "take a new --workdir") -> dict[str, 
     """A JSON object that we wrote; UsageError, with what to do, where it cannot be read."""
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}): {otherwise}") from error
     return value if isinstance(value, dict) else {}

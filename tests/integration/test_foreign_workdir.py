@@ -1,0 +1,52 @@
+"""Commands that read a WORKDIR say what is wrong with it: no traceback, and nothing that moves a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dispatched import call, refused
+from tests.merged import Merged, a_ball, dump
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STRANGE = [os.fsdecode(b"a\xff"), 'a<blink>\n"\x1b[2J']
+TOLD = {"version": 1, "campaign": {"settings": {}, "id": "x", "source": "y"}, "trials": [], "made_by": "z"}
+
+
+@pytest.mark.parametrize("name", STRANGE, ids=["bytes", "escapes"])
+def test_strange_names(tmp_path: Path, name: str) -> None:
+    merged = Merged(tmp_path / "workdir")
+    merged.add((name, "libpng", "readpng", 1), a_ball({"5": dump(1, 0, header="<blink>\x1b[2J_R,<blink>\x1b[2J_T")}))
+    for command in (["summary", "-o", os.devnull], ["report", "-o", str(tmp_path / "report")], ["verify"]):
+        ended = call(command[0], str(merged.root), *command[1:], code=1)
+        assert "\x1b" not in ended.stdout + ended.stderr
+    assert "<blink>" not in (tmp_path / "report/report.html").read_text()
+
+
+@pytest.mark.parametrize("timeout", ["x", -5, float("nan"), None, [5]], ids=str)
+def test_a_timeout_that_is_none(tmp_path: Path, timeout: object) -> None:
+    merged = Merged(tmp_path / "workdir")
+    merged.add()
+    told = {**TOLD, "campaign": {**TOLD["campaign"], "timeout": timeout}}  # type: ignore[dict-item]
+    (merged.root / "manifest.json").write_text(json.dumps(told))
+    call("report", str(merged.root), "-o", str(tmp_path / "report"))
+    found = json.loads((tmp_path / "report/data/report.json").read_text())
+    assert found["horizon"] == {"seconds": 20.0, "is_timeout": False}
+
+
+def test_json_that_is_nested_without_end(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    merged.add()
+    (merged.root / "manifest.json").write_text("[" * 100_000)
+    assert "manifest.json cannot be read" in refused("summary", str(merged.root))
+    assert "altered: manifest.json" in call("verify", str(merged.root), code=1).stdout
+
+
+def test_an_empty_workdir_is_not_well(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    assert "holds no trial" in refused("verify", str(merged.root))
