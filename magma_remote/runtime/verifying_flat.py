@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magma_remote.model.manifest import Entry, Kind, from_wire, to_wire
+from magma_remote.model.pocs import INDEX
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.manifest import scan_entry
+from magma_remote.runtime.provenance_trial import read_object
 from magma_remote.runtime.verifying_trial import FLAT, difference
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class Flat:
     """Who listed which of these files, and which are there."""
 
     def __init__(self, workdir: Workdir, known: Expectation, checked: Sequence[Checked]) -> None:
-        self._others = dict(known.others)
+        self._others = {**known.others, **dict(_indexed(workdir))}
         self._pairs = {f"{expected.job.fuzzer}_{expected.job.target}" for expected in known.trials}
         self._compared = bool(known.trials)
         self._listed: dict[str, list[Entry]] = {}
@@ -84,6 +87,14 @@ class Flat:
             if name not in there and any(f"{name}.{entry.sha256}" not in there for entry in entries):
                 yield Wrong(fault=Fault.MISSING, path=name)
         yield from (Wrong(fault=Fault.MISSING, path=name) for name in self._others if name not in there)
+
+
+def _indexed(workdir: Workdir) -> Iterator[tuple[str, str]]:
+    """PoCs that were extracted later are in no trial's manifest, but in the index, with their SHA-256."""
+    with suppress(OSError, LookupError, TypeError, AttributeError):  # no index of ours
+        for bugs in read_object(workdir.pocs / INDEX)["bugs"].values():
+            for poc in (poc for pocs in bugs.values() for poc in pocs):
+                yield f"poc/{to_wire(str(poc['file']))}", str(poc["sha256"])
 
 
 @dataclass(frozen=True)

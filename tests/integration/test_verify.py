@@ -279,6 +279,25 @@ def test_a_poc_that_was_extracted_later_proves_itself(sound: Proven) -> None:
     assert _checked(sound, 0)["ok"]
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(b"later", [], id="sound"),
+        pytest.param(b"other", ["altered"], id="altered"),
+        pytest.param(None, ["missing"], id="missing"),
+    ],
+)
+def test_pocs_are_held_against_the_index(sound: Proven, content: bytes | None, expected: list[str]) -> None:
+    sha256 = hashlib.sha256(b"later").hexdigest()
+    name = f"afl_libpng_readpng_AAH003.{sha256[:8]}"
+    index = {"version": 1, "bugs": {"libpng": {"AAH003": [{"file": name, "sha256": sha256}]}}}
+    (sound.workdir.pocs / "index.json").write_text(json.dumps(index))
+    if content:
+        (sound.workdir.pocs / name).write_bytes(content)
+    found = _checked(sound, 1 if expected else 0)
+    assert [(one["fault"], one["path"]) for one in found["wrong"]] == [(fault, f"poc/{name}") for fault in expected]
+
+
 def test_what_the_dispatcher_built_is_no_extra(sound: Proven) -> None:
     (sound.workdir.logs / "afl_libpng_build_10.9.9.9.log").write_text("built")
     (sound.workdir.logs / "dispatcher.jsonl.1").write_text("{}")
