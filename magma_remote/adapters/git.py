@@ -16,6 +16,7 @@ NOTE = ".magma-remote.json"
 
 _SECONDS = 60.0
 _MOST_CHANGES = 200
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
 _UNKNOWN: dict[str, Any] = {"commit": None, "dirty": None, "changes": None}
 
 
@@ -55,6 +56,10 @@ def _from_git(root: Path) -> dict[str, Any]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    """Nothing is written in the repository, and no program that it names is started."""
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(root)]
+    """Nothing is written in the repository, and no program that it names is started.
+
+    What a hook of another repository has in its environment would make Git tell of that one.
+    """
+    here = ["env", *(f"--unset={name}" for name in _ELSEWHERE)]
+    command = [*here, "git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(root)]
     return run([*command, *arguments], timeout=_SECONDS)

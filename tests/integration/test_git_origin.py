@@ -51,6 +51,17 @@ def test_a_part_of_another_repository_is_unknown(tree: Path) -> None:
     assert tree_origin(tree / "fuzzers") == UNKNOWN
 
 
+def test_a_repository_in_the_environment_is_not_the_trees(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = tree_origin(tree)
+    _git(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    assert tree_origin(tree) == expected
+    (tmp_path / "plain").mkdir()
+    assert tree_origin(tmp_path / "plain") == UNKNOWN
+
+
 def test_a_plain_folder_is_unknown(tmp_path: Path) -> None:
     assert tree_origin(tmp_path) == UNKNOWN
 
