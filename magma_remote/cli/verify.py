@@ -34,7 +34,7 @@ def verify(*, workdir: Path, as_json: bool, processes: int | None) -> None:
     """Read every file of every trial in WORKDIR again, and name what is missing, altered or extra.
 
     Held against the ledger, manifest.json and the manifest that each trial's worker wrote: the trials that were asked
-    for, every file in ar/, log/, poc/, trials/, manifests/ and executions/ with its SHA-256 and mode. Other folders
+    for, every file in ar/, log/, poc/, trials/, manifests/ and executions/ with its SHA-256. Other folders
     and files in WORKDIR are not looked at. Nothing is changed.
 
     \b

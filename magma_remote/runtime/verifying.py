@@ -61,8 +61,13 @@ def verify_workdir(
         proven=proven,
         files=sum(one.files for one in checked) + len(found),
         bytes=sum(one.bytes for one in checked) + sum(one.size for one in found),
-        notes=(*known.notes, *flat.notes()),
+        notes=(*known.notes, *flat.notes(), *_modes(sum(c.modes for c in checked) + sum(f.other_mode for f in found))),
     )
+
+
+def _modes(count: int) -> Iterator[str]:
+    if count:
+        yield f"{count} files and folders have another mode than they were written with, as copies do"
 
 
 def _extra(workdir: Workdir, trials: Iterable[Expected]) -> Iterator[Wrong]:

@@ -43,6 +43,7 @@ class Looked:
 
     wrong: Wrong | None
     size: int = 0
+    other_mode: bool = False
 
 
 class Flat:
@@ -112,7 +113,8 @@ class FlatCheck:
             return Looked(wrong=Wrong(fault=Fault.ALTERED, path=task.name, message=message))
         if found is None or found.kind is not Kind.FILE:
             return Looked(wrong=Wrong(fault=Fault.EXTRA, path=task.name, message="it is no file"))
-        return Looked(wrong=_wrong(task, found), size=found.size)
+        other_mode = bool(task.listed) and all(entry.mode != found.mode for entry in task.listed)
+        return Looked(wrong=_wrong(task, found), size=found.size, other_mode=other_mode)
 
 
 def _wrong(task: Task, found: Entry) -> Wrong | None:

@@ -41,12 +41,16 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """`flat` are the files in log/, poc/ and trials/ that the trial's manifest lists: others may list them too."""
+    """`flat` are the files in log/, poc/ and trials/ that the trial's manifest lists: others may list them too.
+
+    `modes` counts files and folders in `ar/` that are as they were but for their mode.
+    """
 
     wrongs: tuple[Wrong, ...]
     flat: tuple[Entry, ...] = ()
     files: int = 0
     bytes: int = 0
+    modes: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,13 @@ class TrialCheck:
         wrongs += self._contents(entry, inside, seen)
         flat = tuple(e for e in manifest.entries if e.kind is Kind.FILE and e.path.partition("/")[0] in FLAT)
         files = [found for found in seen if found.kind is Kind.FILE]
-        return Checked(wrongs=tuple(wrongs), flat=flat, files=len(files), bytes=sum(found.size for found in files))
+        return Checked(
+            wrongs=tuple(wrongs),
+            flat=flat,
+            files=len(files),
+            bytes=sum(found.size for found in files),
+            modes=_other_modes(seen, inside),
+        )
 
     def _entry(self, job: Job) -> str:
         return self.workdir.entry(job).relative_to(self.workdir.root).as_posix()
@@ -143,7 +153,10 @@ class TrialCheck:
 
 
 def difference(found: Entry, listed: Entry) -> str:
-    """In what two entries differ, for people; empty where they do not."""
+    """In what two entries differ, for people; empty where they do not, whatever their modes.
+
+    A mode is whose umask a copy went through, and not what a trial wrote.
+    """
     if found.kind is not listed.kind:
         return f"it is a {found.kind.value}, and was a {listed.kind.value}"
     if found.target != listed.target:
@@ -152,6 +165,9 @@ def difference(found: Entry, listed: Entry) -> str:
         return f"it has {found.size} bytes, and had {listed.size}"
     if found.sha256 != listed.sha256:
         return "its content is another"
-    if found.mode != listed.mode:
-        return f"its mode is {found.mode:03o}, and was {listed.mode:03o}"
     return ""
+
+
+def _other_modes(seen: Iterable[Entry], listed: Iterable[Entry]) -> int:
+    modes = {one.path: one.mode for one in listed}
+    return sum(modes.get(one.path, one.mode) != one.mode for one in seen)

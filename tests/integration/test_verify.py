@@ -113,7 +113,6 @@ DEFECTS = {
     "missing trial": (_remove(ENTRY), [("missing", ENTRY)]),
     "missing file": (_unlink(f"{ENTRY}/big"), [("missing", f"{ENTRY}/big")]),
     "altered file": (_flip(f"{ENTRY}/big"), [("altered", f"{ENTRY}/big")]),
-    "altered mode": (_chmod(f"{ENTRY}/big"), [("altered", f"{ENTRY}/big")]),
     "altered link": (_link, [("altered", f"{ENTRY}/findings/up")]),
     "cut file": (lambda root: cut(root / ENTRY / "big", 10), [("altered", f"{ENTRY}/big")]),
     "extra file in a trial": (_write(f"{ENTRY}/monitor/7"), [("extra", f"{ENTRY}/monitor/7")]),
@@ -157,6 +156,14 @@ def test_defects_are_named_without_the_ledger(sound: Proven, name: str) -> None:
     spoil, expected = DEFECTS[name]
     spoil(sound.workdir.root)
     assert _wrongs(sound) == expected
+
+
+def test_modes_are_a_copys_own(sound: Proven) -> None:
+    for path in (f"{ENTRY}/big", LOG):
+        _chmod(path)(sound.workdir.root)
+    assert _checked(sound, 0)["notes"] == [
+        "2 files and folders have another mode than they were written with, as copies do"
+    ]
 
 
 def _told(sound: Proven) -> dict[str, Any]:
