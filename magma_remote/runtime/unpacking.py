@@ -45,7 +45,7 @@ class Source:
         if not (tarball.is_file() and not tarball.is_symlink()):
             return cls(folder=entry, tarball=None, size=sum(_taken(size) for _, size in _files(entry, ())))
         with tarball.open("rb") as file:
-            found = list(members(file, file.seek(0, 2)))
+            found = [m._replace(content=None) for m in members(file, file.seek(0, 2))]  # there may be a million
         prefix = _prefix(found)
         size = sum(_taken(m.size) for m in found if _wanted(_parts(os.fsdecode(m.name), prefix)))
         return cls(folder=entry, tarball=tarball, size=size, prefix=prefix)
