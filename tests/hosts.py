@@ -20,6 +20,7 @@ NOISE = (
     "/var/lib/containerd/*",
     "/var/lib/docker/*",
     "/var/lib/magma-remote/queue/*",  # workers speak up every few seconds, and beanstalkd writes it down
+    "/home/ops",  # Ansible's own folder for what it copies there
     "/home/ops/.ansible*",
     "*/__pycache__*",
 )

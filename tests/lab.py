@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, TextIO
 
 from scripts.lab.objects import Objects
@@ -25,6 +26,7 @@ DISPATCHER, WORKERS, STRANGER = "dispatcher1", ("worker1", "worker2"), "stranger
 NAMES = tuple(f"test-{number}" for number in range(1, 5))  # of labs of tests that run at the same time
 PLAY_SECONDS = 900
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+_CHANGED = re.compile(r"^TASK [^\n]*\n(?:(?!TASK |PLAY )[^\n]*\n)*?changed: [^\n]*", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -65,9 +67,21 @@ class Played(Done):
 
     def assert_ok(self) -> Played:
         """Itself, where nothing failed and every host was reached."""
-        assert self.code == 0, self.output[-20000:]
+        assert self.code == 0, self.failure
         assert self.recap, self.output
         return self
+
+    def assert_unchanged(self) -> Played:
+        """Itself, where it also found nothing to change."""
+        self.assert_ok()
+        assert self.changed == {}, "\n".join(_CHANGED.findall(_COLOUR.sub("", self.output)))
+        return self
+
+    @property
+    def failure(self) -> str:
+        """From the first task that failed on; all of the output would hide it."""
+        before, word, after = self.output.partition("[ERROR]")
+        return (before[-500:] + word + after)[:6000] if word else self.output[-6000:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +112,13 @@ class Lab:
         argv = [str(program), playbook, "-i", str(self.state.inventory), *arguments]
         with log.open("wb") as output:
             return subprocess.Popen(
-                argv, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                argv,
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def run(self, host: str, *command: str, timeout: float = 60) -> Done:
@@ -169,10 +189,9 @@ def wait_for(condition: Callable[[], object], deadline: float) -> None:
 
 @contextmanager
 def free_name() -> Iterator[str]:
-    """A lab's name for us alone: two runs of the tests may share a machine and a checkout."""
-    (ROOT / ".cache").mkdir(exist_ok=True)
+    """A lab's name for us alone: two runs of the tests may share a machine."""
     for name in NAMES:
-        with (ROOT / ".cache" / f"lab-{name}.session").open("w") as file:
+        with (Path(gettempdir()) / f"magma-remote-{os.getuid()}-lab-{name}").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -125,15 +125,13 @@ def test_deploy_starts_the_services(deployed: Lab) -> None:
 
 def test_a_second_deploy_changes_nothing(deployed: Lab) -> None:
     before = {host: starts(deployed, host, SERVICES[host]) for host in (DISPATCHER, FIRST)}
-    played = deployed.play("deploy.yml", "--limit", f"{DISPATCHER},{FIRST}").assert_ok()
-    assert played.changed == {}, played.output
+    deployed.play("deploy.yml", "--limit", f"{DISPATCHER},{FIRST}").assert_unchanged()
     assert {host: starts(deployed, host, SERVICES[host]) for host in before} == before
 
 
 def test_check_changes_nothing_on_deployed_hosts(deployed: Lab) -> None:
     before = {host: look(deployed, host) for host in (DISPATCHER, FIRST)}
-    played = deployed.play("deploy.yml", "--check", "--diff", "--limit", f"{DISPATCHER},{FIRST}").assert_ok()
-    assert played.changed == {}, played.output
+    deployed.play("deploy.yml", "--check", "--diff", "--limit", f"{DISPATCHER},{FIRST}").assert_unchanged()
     assert {host: look(deployed, host).differences(before[host]) for host in before} == {host: {} for host in before}
 
 
@@ -254,7 +252,7 @@ def test_the_fetch_key_writes_nothing(fetch: Thief) -> None:
 
 
 def test_a_worker_that_is_added_takes_jobs(campaign: Campaign, deployed: Lab) -> None:
-    wait_for(lambda: count(deployed, "merged") > 0, LONG)
+    wait_for(lambda: count(deployed, "done") > 0, LONG)
     assert (
         deployed.run(FIRST, "systemctl", "stop", "magma-worker").code == 0
     )  # so that jobs are left, however long a deploy takes
@@ -269,7 +267,7 @@ def test_a_worker_that_loses_its_power_loses_nothing(campaign: Campaign, deploye
     deployed.fault("power-off", SECOND)
     assert deployed.run(FIRST, "systemctl", "start", "magma-worker").code == 0
     assert campaign.end() == 0, campaign.output
-    assert f"{TRIALS} of {TRIALS}" in campaign.output
+    assert f"All {TRIALS} trials are complete" in campaign.output.replace("\n", " ")
 
 
 def test_a_worker_comes_back_by_itself(campaign: Campaign, deployed: Lab) -> None:
@@ -282,8 +280,7 @@ def test_a_worker_comes_back_by_itself(campaign: Campaign, deployed: Lab) -> Non
 def test_collect_brings_all_of_it(campaign: Campaign, deployed: Lab, tmp_path: Path) -> None:
     assert campaign.process.poll() == 0
     deployed.play("collect.yml", "-e", f"collect_dest={tmp_path}").assert_ok()
-    again = deployed.play("collect.yml", "-e", f"collect_dest={tmp_path}").assert_ok()
-    assert again.changed == {}, again.output
+    deployed.play("collect.yml", "-e", f"collect_dest={tmp_path}").assert_unchanged()
     (workdir,) = {path.parent for path in tmp_path.rglob("ar")}
     found = read_workdir(workdir)
     assert sorted(found) == [f"{TRIAL}/{number}" for number in range(TRIALS)]
