@@ -57,6 +57,9 @@ def _write(text: str, output: Path) -> None:
         return
     partial = output.with_name(f".{output.name}.{os.getpid()}.new")
     try:
+        if output.exists() and not output.is_file():  # /dev/null or a pipe: to replace one would break the machine
+            output.write_text(text)
+            return
         partial.write_text(text)
         partial.replace(output)
     except OSError as error:

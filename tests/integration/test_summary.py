@@ -62,6 +62,14 @@ def test_the_file_is_written_in_one_step(merged: Merged, tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["summary.json", "workdir"]
 
 
+def test_a_device_is_written_to_and_not_replaced(merged: Merged, tmp_path: Path) -> None:
+    """As root it could be replaced: a machine without /dev/null is broken."""
+    merged.add()
+    (tmp_path / "null").symlink_to("/dev/null")
+    call("summary", str(merged.root), "-o", str(tmp_path / "null"))
+    assert (tmp_path / "null").is_symlink()
+
+
 def test_a_file_that_cannot_be_written(merged: Merged, tmp_path: Path) -> None:
     merged.add()
     result = call("summary", str(merged.root), "-o", str(tmp_path / "no/summary.json"), code=1)
