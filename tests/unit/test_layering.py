@@ -169,3 +169,15 @@ def test_a_bad_import_is_found(module: str, source: str, told: str) -> None:
 def test_a_package_counts_its_own_dots() -> None:
     assert violations("from ..errors import UsageError", "magma_remote.model", is_package=True) == []
     assert violations("from ..cli import main", "magma_remote.model", is_package=True) != []
+
+
+SHIPPED = "ansible.module_utils.magma_remote."
+MODULES = sorted(path for folder in ("library", "plugins") for path in (ROOT.parent / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(ROOT.parent)) for path in MODULES])
+def test_modules_take_along_nothing_but_the_model(path: Path) -> None:
+    found = {each.name for each in imports(path.read_text(), path.stem, is_package=False)}
+    assert not {name for name in found if name.split(".")[0] == PACKAGE}, "Ansible ships it under another name"
+    layers = {name.removeprefix(SHIPPED).split(".")[0] for name in found if name.startswith(SHIPPED)}
+    assert layers <= {"errors", "model"}
