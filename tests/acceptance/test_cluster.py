@@ -113,7 +113,8 @@ def test_check_changes_nothing_on_fresh_hosts(lab: Lab, untouched: dict[str, Loo
     before = {host: look(lab, host) for host in HOSTS}
     played = lab.play("deploy.yml", "--check", "--diff").assert_ok()
     assert set(played.changed) == set(HOSTS), "it says what it would change"
-    assert {host: look(lab, host).differences(before[host]) for host in HOSTS} == {host: {} for host in HOSTS}
+    changed = {host: look(lab, host).differences(before[host]) for host in HOSTS}
+    assert not any(changed.values()), json.dumps(changed, indent=1)
 
 
 def test_deploy_starts_the_services(deployed: Lab) -> None:
@@ -132,7 +133,8 @@ def test_a_second_deploy_changes_nothing(deployed: Lab) -> None:
 def test_check_changes_nothing_on_deployed_hosts(deployed: Lab) -> None:
     before = {host: look(deployed, host) for host in (DISPATCHER, FIRST)}
     deployed.play("deploy.yml", "--check", "--diff", "--limit", f"{DISPATCHER},{FIRST}").assert_unchanged()
-    assert {host: look(deployed, host).differences(before[host]) for host in before} == {host: {} for host in before}
+    changed = {host: look(deployed, host).differences(before[host]) for host in before}
+    assert not any(changed.values()), json.dumps(changed, indent=1)
 
 
 def test_a_stranger_reaches_nothing_but_ssh(deployed: Lab) -> None:
@@ -274,7 +276,8 @@ def test_a_worker_comes_back_by_itself(campaign: Campaign, deployed: Lab) -> Non
     assert campaign.process.poll() == 0
     deployed.fault("power-on", SECOND)
     wait_for(lambda: deployed.run(SECOND, "systemctl", "is-active", *SERVICES[SECOND]).code == 0, LONG)
-    assert not deployed.run(SECOND, "ls", WORKDIRS).text.split()
+    # what the power cut left there is in nobody's way: others ran that trial
+    wait_for(lambda: not deployed.shell(SECOND, f"ls -d {WORKDIRS}/workdir_*").output.startswith("/"), LONG)
 
 
 def test_collect_brings_all_of_it(campaign: Campaign, deployed: Lab, tmp_path: Path) -> None:
@@ -309,4 +312,5 @@ def test_teardown_leaves_the_results_and_then_nothing(deployed: Lab, untouched: 
     assert "ball.tar" in deployed.shell(DISPATCHER, f"find {CAMPAIGNS} -name ball.tar").text
     deployed.play("playbooks/teardown.yml", "-e", "remove_results=true").assert_ok()
     after = {host: look(deployed, host, by_content=True, without=AFTERMATH) for host in HOSTS}
-    assert {host: after[host].differences(untouched[host]) for host in HOSTS} == {host: {} for host in HOSTS}
+    left = {host: after[host].differences(untouched[host]) for host in HOSTS}
+    assert not any(left.values()), json.dumps(left, indent=1)
