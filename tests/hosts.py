@@ -35,7 +35,20 @@ AFTERMATH = (
     "/var/lib/dpkg/*",
     "/var/lib/pam/*",
     "/var/lib/ucf/*",
+    # what Docker Engine makes when it starts, and its package does not know of
+    "/etc/cni*",
+    "/etc/docker*",
+    "/var/lib/containerd",
+    "/var/lib/docker",
+    "/root/.ansible*",
+    # compared account by account
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/passwd",
+    "/etc/shadow",
 )
+# Accounts of packages: Debian leaves them when a package is purged, so that no later one is given their number.
+DEBIANS = ("beanstalkd", "docker", "docker-registry")
 
 _FILES = r"""
 import fnmatch, hashlib, json, os, stat, sys
@@ -104,11 +117,16 @@ def look(lab: Lab, host: str, *, by_content: bool = False, without: Sequence[str
         files=json.loads(lab.run(host, "python3", "-c", _FILES, arguments).text),
         packages=dict(line.split(maxsplit=1) for line in packages.splitlines()),
         manual=sorted(lab.run(host, "apt-mark", "showmanual").text.split()),
-        accounts=sorted(lab.run(host, "getent", "passwd").text.splitlines()),
-        groups=sorted(lab.run(host, "getent", "group").text.splitlines()),
+        accounts=_accounts(lab, host, "passwd"),
+        groups=_accounts(lab, host, "group"),
         unit_files=sorted(lab.run(host, "systemctl", "list-unit-files", "--no-legend", "--plain").text.splitlines()),
         services=sorted(lab.shell(host, services).text.split()),
     )
+
+
+def _accounts(lab: Lab, host: str, database: str) -> list[str]:
+    lines = lab.run(host, "getent", database).text.splitlines()
+    return sorted(line for line in lines if line.partition(":")[0] not in DEBIANS)
 
 
 def starts(lab: Lab, host: str, services: Iterable[str]) -> str:
