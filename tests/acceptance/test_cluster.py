@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.hosts import AFTERMATH, Look, connects, listening, look, starts
 from tests.keys import Thief
 from tests.lab import DISPATCHER, STRANGER, WORKERS, Lab, wait_for
+from tests.lab_campaign import TRIAL, TRIAL_SECONDS, TRIALS, Campaign, count, runs_on
 from tests.magma_reader import read_workdir
 
 if TYPE_CHECKING:
@@ -29,35 +30,9 @@ SERVICES = {
     FIRST: ("magma-link", "magma-worker"),
     SECOND: ("magma-link", "magma-worker"),
 }
-TRIALS, TRIAL_SECONDS = 6, 10
-TRIAL = "aflplusplus/libpng/libpng_read_fuzzer"
-CAMPAIGN = f"""
-  // Hjson as people write it: no outer braces, no commas
-  REPEAT: {TRIALS}
-  FUZZERS: ["aflplusplus"]
-  TARGETS: ["libpng",]
-  TIMEOUT: {TRIAL_SECONDS}s
-"""
 WORKDIRS = "/var/lib/magma-remote/worker/workdirs"
 CAMPAIGNS = "/var/lib/magma-remote/campaigns"
 LONG = 300.0  # seconds for what takes one minute where the machine is not busy
-
-
-def status(lab: Lab) -> dict[str, Any]:
-    """What `status --json` says on the dispatcher, empty where there is no campaign."""
-    done = lab.run(DISPATCHER, "magma-remote", "status", "--json")
-    answer: dict[str, Any] = json.loads(done.output) if done.code == 0 else {}
-    return answer if answer.get("campaign") else {}
-
-
-def runs_on(lab: Lab, worker: str) -> bool:
-    """Whether a worker has a trial that fuzzes."""
-    return any(run["name"] == worker and run["phase"] == "fuzzing" for run in status(lab).get("running", ()))
-
-
-def count(lab: Lab, state: str) -> int:
-    """How many jobs are in a state."""
-    return int(status(lab).get("counts", {}).get(state, 0))
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +49,10 @@ def deployed(lab: Lab, untouched: dict[str, Look]) -> Lab:
     return lab
 
 
-class Campaign:
-    """A campaign that `campaign.yml -e wait=true` follows in the background."""
-
-    def __init__(self, lab: Lab, folder: Path) -> None:
-        self.log = folder / "campaign.txt"
-        self.file = folder / "first.hjson"
-        self.file.write_text(CAMPAIGN)
-        words = ("-e", f"@{self.file}", "-e", "wait=true", "-e", "campaign_ttr=20", "--limit", f"{DISPATCHER},{FIRST}")
-        self.process = lab.start_play("campaign.yml", *words, log=self.log)
-
-    @property
-    def output(self) -> str:
-        """What it said so far."""
-        return self.log.read_text(errors="replace")
-
-    def end(self) -> int:
-        """Wait for its end, and return its exit code."""
-        return self.process.wait(600)
-
-
 @pytest.fixture(scope="module")
 def campaign(deployed: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """A campaign of which the first worker has begun a trial."""
-    found = Campaign(deployed, tmp_path_factory.mktemp("campaign"))
+    found = Campaign(deployed, tmp_path_factory.mktemp("campaign"), hosts=(DISPATCHER, FIRST))
     try:
         wait_for(lambda: runs_on(deployed, FIRST) or found.process.poll() is not None, 900)
         assert found.process.poll() is None, found.output
