@@ -35,7 +35,7 @@ def made_serve(tmp_path: Path) -> Path:
 
 def call(serve: Path, command: str, *cpus: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", str(serve), "/srv/work", *cpus],
+        [sys.executable, "-I", str(serve), "/srv/runs", *cpus],
         env={**os.environ, "SSH_ORIGINAL_COMMAND": command},
         capture_output=True,
         text=True,
@@ -47,16 +47,16 @@ def call(serve: Path, command: str, *cpus: str) -> subprocess.CompletedProcess[s
 @pytest.mark.parametrize(
     ("command", "asked"),
     [
-        pytest.param(f"{READS} /srv/work/workdir_a_1/", f"{READS} workdir_a_1/", id="a run"),
-        pytest.param(f"chrt --idle 0 {READS} /srv/work/a/", f"{READS} a/", id="politely, idle"),
-        pytest.param(f"taskset -c 0,1 {READS} /srv/work/a/", f"{READS} a/", id="politely, on CPUs"),
-        pytest.param(f"{READS} /srv/work/", f"{READS} ./", id="WORKDIRS itself"),
-        pytest.param(rf"{READS} /srv/work/a\ b\*/", rf"{READS} a\ b\*/", id="blanks and wildcards stay masked"),
+        pytest.param(f"{READS} /srv/runs/workdir_a_1/", f"{READS} workdir_a_1/", id="a run"),
+        pytest.param(f"chrt --idle 0 {READS} /srv/runs/a/", f"{READS} a/", id="politely, idle"),
+        pytest.param(f"taskset -c 0,1 {READS} /srv/runs/a/", f"{READS} a/", id="politely, on CPUs"),
+        pytest.param(f"{READS} /srv/runs/", f"{READS} ./", id="WORKDIRS itself"),
+        pytest.param(rf"{READS} /srv/runs/a\ b\*/", rf"{READS} a\ b\*/", id="blanks and wildcards stay masked"),
     ],
 )
 def test_results_are_read(serve: Path, command: str, asked: str) -> None:
     done = call(serve, command)
-    assert done.stdout.strip().startswith(f"['-ro', '-no-lock', '/srv/work'] {asked} ["), done.stderr
+    assert done.stdout.strip().startswith(f"['-ro', '-no-lock', '/srv/runs'] {asked} ["), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -65,20 +65,20 @@ def test_results_are_read(serve: Path, command: str, asked: str) -> None:
         pytest.param("", id="a shell"),
         pytest.param("id", id="a command"),
         pytest.param("taskset -c 0 id", id="a command behind taskset"),
-        pytest.param(f"{READS} /srv/work/a/; id", id="a command behind rsync"),
-        pytest.param("rsync --server -ltpre.iLsfxCIvu . /srv/work/a/", id="writing"),
+        pytest.param(f"{READS} /srv/runs/a/; id", id="a command behind rsync"),
+        pytest.param("rsync --server -ltpre.iLsfxCIvu . /srv/runs/a/", id="writing"),
         pytest.param(f"{READS} /etc/", id="another folder"),
         pytest.param(f"{READS} /srv/workers/", id="a folder whose name begins so"),
-        pytest.param(f"{READS} /srv/work/../", id="up"),
+        pytest.param(f"{READS} /srv/runs/../", id="up"),
         pytest.param(f"{READS} work/", id="a relative path"),
-        pytest.param(f"{READS} /srv/work/a/ /etc/", id="two paths"),
-        pytest.param("rsync --server --sender -lLtpre.iLsfxCIvu . /srv/work/a/", id="following links"),
-        pytest.param("rsync --server --sender -re.x --copy-unsafe-links . /srv/work/a/", id="following unsafe links"),
-        pytest.param("rsync --server --sender -re.x --remove-source-files . /srv/work/a/", id="removing"),
-        pytest.param("rsync --server --sender -re.x --files-from=/etc/x . /srv/work/a/", id="a list of files"),
-        pytest.param("rsync --server --sender -re.x --log-file=/srv/work/x . /srv/work/a/", id="a log"),
+        pytest.param(f"{READS} /srv/runs/a/ /etc/", id="two paths"),
+        pytest.param("rsync --server --sender -lLtpre.iLsfxCIvu . /srv/runs/a/", id="following links"),
+        pytest.param("rsync --server --sender -re.x --copy-unsafe-links . /srv/runs/a/", id="following unsafe links"),
+        pytest.param("rsync --server --sender -re.x --remove-source-files . /srv/runs/a/", id="removing"),
+        pytest.param("rsync --server --sender -re.x --files-from=/etc/x . /srv/runs/a/", id="a list of files"),
+        pytest.param("rsync --server --sender -re.x --log-file=/srv/runs/x . /srv/runs/a/", id="a log"),
         pytest.param("rsync --server --sender -se.x", id="paths that do not stand in the command"),
-        pytest.param(f"{READS} '/srv/work/a", id="a quote that does not end"),
+        pytest.param(f"{READS} '/srv/runs/a", id="a quote that does not end"),
     ],
 )
 def test_all_else_is_refused(serve: Path, command: str) -> None:
@@ -89,9 +89,9 @@ def test_all_else_is_refused(serve: Path, command: str) -> None:
 
 
 def test_reading_waits_for_trials(serve: Path) -> None:
-    assert call(serve, f"{READS} /srv/work/a/").stdout.endswith(f" {os.SCHED_IDLE}\n")
+    assert call(serve, f"{READS} /srv/runs/a/").stdout.endswith(f" {os.SCHED_IDLE}\n")
 
 
 def test_reading_keeps_to_its_cpus(serve: Path) -> None:
     cpu = min(os.sched_getaffinity(0))
-    assert f" [{cpu}] {os.SCHED_OTHER}" in call(serve, f"{READS} /srv/work/a/", str(cpu)).stdout
+    assert f" [{cpu}] {os.SCHED_OTHER}" in call(serve, f"{READS} /srv/runs/a/", str(cpu)).stdout
