@@ -19,7 +19,7 @@ from magma_remote.cli.owner import image_owner
 from magma_remote.cli.provenance import quickrun_facts, tell_quickrun
 from magma_remote.cli.results_table import print_summary
 from magma_remote.errors import UsageError
-from magma_remote.model.cpus import layout_for
+from magma_remote.model.cpu_request import layout_for
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.quickrun import Order, Outside
 from magma_remote.runtime.quickrun import quickrun as run_all

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CpuError
 from .campaign import WorkerMode
-from .cpus import cpu_list, cpu_sets, unmet
+from .cpus import check_demands, cpu_list, cpu_sets, unmet
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -91,18 +91,30 @@ def lay_out(
     """What housekeeping leaves for trials, laid out as the campaign asks; CpuError where it cannot be."""
     left = trial_cpus(cpus, allowed, housekeeping)
     try:
-        return cpu_sets(
-            cpus,
-            mode=request.mode,
-            workers=request.workers,
-            pool=request.pool,
-            campaign_workers=request.campaign_workers,
-            allowed=left,
-        )
+        return _sets(request, cpus, left)
     except CpuError as error:
         if not housekeeping:
             raise
         raise CpuError(f"{error} (HOUSEKEEPING_CPUS takes {cpu_list(housekeeping)} here)") from error
+
+
+def layout_for(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
+    """Lay out what a campaign file asks for and check every fuzzer's demand; CpuError where it cannot be met."""
+    request = CpuRequest.of(campaign)
+    layout = _sets(request, cpus, allowed)
+    check_demands(layout.sets, request.demands)
+    return layout
+
+
+def _sets(request: CpuRequest, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
+    return cpu_sets(
+        cpus,
+        mode=request.mode,
+        workers=request.workers,
+        pool=request.pool,
+        campaign_workers=request.campaign_workers,
+        allowed=allowed,
+    )
 
 
 def too_wide(request: CpuRequest, layout: Layout) -> dict[str, str]:

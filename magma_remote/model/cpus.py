@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from .campaign import Campaign
 
 __all__ = [
     "Cpu",
@@ -25,7 +24,6 @@ __all__ = [
     "check_demands",
     "cpu_list",
     "cpu_sets",
-    "layout_for",
     "parse_lscpu",
     "unmet",
 ]
@@ -174,17 +172,3 @@ def check_demands(sets: Sequence[CpuSet], demands: Mapping[str, int]) -> None:
             f"FUZZER_CAMPAIGN_WORKERS: {', '.join(never)} logical CPUs for one campaign, but all CPU sets "
             f"together hold {sum(map(len, sets))}; lower it, or let WORKERS or WORKER_POOL have more CPUs"
         )
-
-
-def layout_for(campaign: Campaign, cpus: Sequence[Cpu], allowed: AbstractSet[int] | None) -> Layout:
-    """Lay out what a campaign file asks for and check every fuzzer's demand; CpuError as above."""
-    layout = cpu_sets(
-        cpus,
-        mode=campaign.worker_mode,
-        workers=campaign.workers,
-        pool=campaign.worker_pool,
-        campaign_workers=campaign.campaign_workers,
-        allowed=allowed,
-    )
-    check_demands(layout.sets, {fuzzer: campaign.workers_for(fuzzer) for fuzzer in campaign.fuzzers})
-    return layout

@@ -13,7 +13,7 @@ from magma_remote.adapters.machine import this_machine
 from magma_remote.cli.loading import load
 from magma_remote.cli.owner import image_owner
 from magma_remote.cli.progress import PlainReporter
-from magma_remote.model.cpus import layout_for
+from magma_remote.model.cpu_request import layout_for
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.cache import Cache

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from magma_remote.errors import CpuError
 from magma_remote.model.campaign import Campaign, WorkerMode
-from magma_remote.model.cpus import Cpu, CpuSet, Layout, check_demands, cpu_list, cpu_sets, layout_for, parse_lscpu
+from magma_remote.model.cpu_request import layout_for
+from magma_remote.model.cpus import Cpu, CpuSet, Layout, check_demands, cpu_list, cpu_sets, parse_lscpu
 from magma_remote.model.units import Duration
 
 DATA = Path(__file__).parents[1] / "data" / "lscpu"
