@@ -17,7 +17,7 @@ from magma_remote.model.entries import CampaignState, JobState, RunEntry, RunSta
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.book import Book
 from magma_remote.runtime.errands import Errands
-from magma_remote.runtime.leftovers import is_wanted, worker_names
+from magma_remote.runtime.leftovers import is_wanted, left_there, worker_names
 from magma_remote.runtime.logs import facts
 from magma_remote.runtime.operations import campaign_of
 from magma_remote.runtime.storage import storage_errors
@@ -132,8 +132,7 @@ class Collecting:
         for number, some in wanted.items():
             name = some[0].name
             begun[name] += 1
-            results = "1 result" if counts[name] == 1 else f"{counts[name]} results"
-            line = f"{name}: {results} left there, fetching {begun[name]} of {counts[name]} …"
+            line = f"{left_there(name, counts[name])}, fetching {begun[name]} of {counts[name]} …"
             self._errands.add(f"fetch {number}", partial(self._bring, number, some, line))
 
     def _bring(self, number: int, some: Sequence[Bag], line: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.model.entries import JobState, RunState
 from magma_remote.model.messages import Tube
-from magma_remote.runtime.leftovers import is_reported, is_wanted, worker_names
+from magma_remote.runtime.leftovers import is_reported, is_wanted, left_there, worker_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,8 +76,7 @@ class Handing:
             self._awaited.append(_Awaited(name=left.name, number=told.number, run=told.run, before=before))
         for name in dict.fromkeys(left.name for left in new):
             count = sum(left.name == name for left in new)
-            results = "1 result" if count == 1 else f"{count} results"
-            self._tell(f"{name}: {results} left there, handed to the dispatcher that runs here")
+            self._tell(f"{left_there(name, count)}, handed to the dispatcher that runs here")
 
     def wait(self, until: Callable[[], bool]) -> bool:
         """Until all is settled (True), `until` says so, or nothing has changed for long; `why` says of what is not."""

@@ -98,6 +98,11 @@ def _left(site: Site, name: str, data: bytes, names: Mapping[str, str], ledger: 
     return Left(name=names.get(told.worker, site.name), feedback=told)
 
 
+def left_there(name: str, count: int) -> str:
+    """How many results a worker still has, for people."""
+    return f"{name}: {'1 result' if count == 1 else f'{count} results'} left there"
+
+
 def is_wanted(ledger: Ledger, left: Left) -> bool:
     """Whether its job has no result yet, and would take this one."""
     entry, run = ledger.job(left.feedback.number), ledger.run(left.feedback.run)
