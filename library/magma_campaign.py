@@ -22,6 +22,7 @@ description:
   - The file may be any Hjson, and is never templated. Unknown keys are refused.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma, magma.reads]
 options:
   file:
     description:
@@ -43,20 +44,6 @@ options:
     description: Whether each job is told too, in the order in which they start.
     type: bool
     default: false
-  executable:
-    description: The command C(magma-remote), as a path or as a name to look for in C(PATH).
-    type: path
-    default: magma-remote
-attributes:
-  check_mode:
-    description: Whether it does the same in check mode.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -23,6 +23,7 @@ description:
   - Nothing is claimed or changed.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma.reads]
 options:
   cpus:
     description: What the campaign asks for, as C(magma_campaign) returns it in RV(magma_campaign#module:campaign.cpus).
@@ -59,16 +60,6 @@ options:
     type: list
     elements: int
     default: []
-attributes:
-  check_mode:
-    description: Whether it does the same in check mode.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

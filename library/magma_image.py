@@ -16,6 +16,7 @@ description:
   - Fails where it does not build, and names the build's log.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma]
 options:
   state:
     description: Whether the image is built and pushed, or pulled.
@@ -38,10 +39,6 @@ options:
     description: The dispatcher's settings, which name the registry.
     type: path
     default: /etc/magma-remote/dispatcher.hjson
-  executable:
-    description: The command C(magma-remote), as a path or as a name to look for in C(PATH).
-    type: path
-    default: magma-remote
   reference:
     description:
       - The image by its digest, as O(state=built) returns it in RV(reference). Required with O(state=pulled).

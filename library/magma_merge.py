@@ -20,6 +20,7 @@ description:
   - Serves before a campaign's end as well, any number of times.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma, magma.settings]
 options:
   workers:
     description: Where workers keep results that the ledger may not know of.
@@ -43,14 +44,6 @@ options:
         description: C(WORKDIRS) of the worker's settings.
         type: path
         required: true
-  settings:
-    description: The dispatcher's settings.
-    type: path
-    default: /etc/magma-remote/dispatcher.hjson
-  executable:
-    description: The command C(magma-remote), as a path or as a name to look for in C(PATH).
-    type: path
-    default: magma-remote
 attributes:
   check_mode:
     description:

@@ -17,6 +17,7 @@ description:
   - Fails where no worker has enough CPUs for the trials of a fuzzer.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma.reads]
 options:
   campaign:
     description: The campaign, as C(magma_campaign) returns it. Its C(trials), C(timeout) and C(cpus) count.
@@ -26,16 +27,6 @@ options:
     description: Each worker's name with its CPU sets, as C(magma_cpu_layout) returns them in C(sets).
     type: dict
     required: true
-attributes:
-  check_mode:
-    description: Whether it does the same in check mode.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -16,25 +16,12 @@ description:
   - Times are in seconds since the epoch, durations in seconds.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma, magma.reads]
 options:
   settings:
     description: The dispatcher's settings. Where there are none, nothing was dispatched yet.
     type: path
     default: /etc/magma-remote/dispatcher.hjson
-  executable:
-    description: The command C(magma-remote), as a path or as a name to look for in C(PATH).
-    type: path
-    default: magma-remote
-attributes:
-  check_mode:
-    description: Whether it does the same in check mode.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,7 @@ description:
   - Trials that are missing at the end are returned, and no failure of this module.
 author:
   - The magma-remote authors
+extends_documentation_fragment: [magma, magma.settings, magma.reads]
 options:
   interval:
     description: Seconds between two looks, and at least between two lines.
@@ -23,23 +24,9 @@ options:
       - Seconds for which the dispatcher may be away, or its host not answer, before this fails.
     type: int
     default: 120
-  settings:
-    description: The dispatcher's settings.
-    type: path
-    default: /etc/magma-remote/dispatcher.hjson
-  executable:
-    description: The command C(magma-remote), as a path or as a name to look for in C(PATH).
-    type: path
-    default: magma-remote
 attributes:
   check_mode:
     description: Waits for nothing in check mode, as nothing was started.
-    support: full
-  diff_mode:
-    description: It changes nothing.
-    support: none
-  idempotent:
-    description: It changes nothing.
     support: full
 """
 
