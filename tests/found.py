@@ -9,6 +9,8 @@ from magma_remote.model.experiment import Experiment, Missing, TrialResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from magma_remote.model.machine import Machine
+
 TIMEOUT = 60.0
 
 
@@ -19,6 +21,7 @@ def trial(
     reached: Mapping[str, int] | None = None,
     last: int | None = 60,
     problems: tuple[str, ...] = (),
+    machine: Machine | None = None,
 ) -> TrialResult:
     """`name` is `fuzzer/target/program/run`; what is triggered is reached at the same stamp unless said otherwise."""
     fuzzer, target, program, run = name.split("/")
@@ -33,6 +36,7 @@ def trial(
         polls=0 if last is None else 12,
         last_stamp=last,
         problems=problems,
+        machine=machine,
     )
 
 

@@ -13,10 +13,13 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from docker.utils import kwargs_from_env, parse_repository_tag
 
+from magma_remote import __version__
 from magma_remote.adapters.docker_answers import built_image, log_line
+from magma_remote.adapters.machine import cpu_model
 from magma_remote.errors import EngineError, EngineGoneError
 from magma_remote.model.container import SHARED, listed
 from magma_remote.model.image import DIGEST_LABEL
+from magma_remote.model.machine import Machine
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -82,6 +85,19 @@ class DockerRunner:
             )
         if facts.get("CPUSet") is False:
             raise EngineError("Docker Engine cannot pin containers to CPUs here: the cpuset cgroup is missing")
+
+    def machine(self) -> Machine:
+        """See `Runner.machine`."""
+        with engine_errors("about its machine"):
+            facts = self.api.info()
+        return Machine(
+            host=facts.get("Name") or None,
+            system=facts.get("OperatingSystem") or None,
+            kernel=facts.get("KernelVersion") or None,
+            cpu=cpu_model(),
+            docker=facts.get("ServerVersion") or None,
+            magma_remote=__version__,
+        )
 
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.adapters.memory_container import Container, Script
 from magma_remote.errors import BuildError, BusyError, EngineError, EngineGoneError, StorageError
+from magma_remote.model.machine import Machine
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class MemoryRunner:
         """See `Runner.check`."""
         if self.gone:
             raise EngineGoneError("the engine is gone")
+
+    def machine(self) -> Machine:
+        """See `Runner.machine`."""
+        self.check()
+        return Machine(host="memory", docker="1.0")
 
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from magma_remote.adapters.docker import engine_errors
 from magma_remote.adapters.git import tree_origin
 from magma_remote.adapters.text_file import read_text
 from magma_remote.cli.reading import settings_in, settings_of
-from magma_remote.errors import EngineError
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.provenance import note_origin, write_provenance
 from magma_remote.runtime.sealing import QuickrunFacts, seal
@@ -19,14 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from magma_remote.adapters.docker import DockerRunner
     from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.cli.loading import Loaded
     from magma_remote.model.result import Result
 
 
 def note_tree(workdir: Path, magma: Path) -> None:
-    """For a dispatcher, as it starts: keep the tree's commit; the engines are its workers' own."""
+    """For a dispatcher, as it starts: keep the tree's commit."""
     note_origin(Workdir(workdir), tree_origin(magma))
 
 
@@ -35,7 +32,7 @@ def tell_dispatched(workdir: Path, ledger: SqliteLedger) -> Path:
     return write_provenance(Workdir(workdir), ledger, settings_of(ledger))
 
 
-def quickrun_facts(loaded: Loaded, runner: DockerRunner) -> QuickrunFacts:
+def quickrun_facts(loaded: Loaded) -> QuickrunFacts:
     """What is so before the first trial, and may be another thing after the last one."""
     text = read_text(loaded.file)
     return QuickrunFacts(
@@ -46,20 +43,10 @@ def quickrun_facts(loaded: Loaded, runner: DockerRunner) -> QuickrunFacts:
         tree=tree_digest(loaded.campaign, loaded.root),
         host=socket.gethostname(),
         magma=tree_origin(loaded.root),
-        docker=_engine_version(runner),
     )
-
-
-def _engine_version(runner: DockerRunner) -> str | None:
-    """None where the engine does not say; that it does not answer is for the run itself to tell."""
-    try:
-        with engine_errors("for its version"):
-            return str(runner.api.version().get("Version") or "") or None
-    except EngineError:
-        return None
 
 
 def tell_quickrun(workdir: Workdir, facts: QuickrunFacts, results: Sequence[Result]) -> Path:
     """Write manifest.json of a quickrun, and a manifest of each complete trial's files; where the first is."""
-    note_origin(workdir, facts.magma, facts.docker)
+    note_origin(workdir, facts.magma)
     return seal(workdir, facts, results)

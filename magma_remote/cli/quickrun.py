@@ -68,7 +68,7 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
         worker_ip=own_address(),
     )
     runner = DockerRunner()
-    facts = quickrun_facts(loaded, runner)
+    facts = quickrun_facts(loaded)
     output = lasting(sys.stdout)
     outlast()
     with reporter_for(output, timeout=loaded.campaign.timeout.seconds) as reporter:

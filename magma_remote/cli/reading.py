@@ -12,8 +12,9 @@ import click
 
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.sqlite import SqliteLedger
-from magma_remote.errors import ConfigError
+from magma_remote.errors import ConfigError, StorageError, UsageError, WireError
 from magma_remote.model.document import Node, Table
+from magma_remote.model.experiment import Experiment
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
 from magma_remote.runtime.asked import asked_of_ledger
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from magma_remote.model.document import Value
-    from magma_remote.model.experiment import Experiment, Missing
+    from magma_remote.model.experiment import Missing
 
 _SILENCE = 5.0  # seconds before the first word on a terminal, and between two
 _SILENCE_ELSEWHERE = 60.0
@@ -79,6 +80,19 @@ def load_experiment(workdir: Path, *, processes: int | None = None) -> Experimen
         asked = asked_of_ledger(Workdir(workdir), ledger, settings_of(ledger)) if ledger and ledger.campaign() else None
     progress = Progress("Reading trials")
     return read_experiment(workdir, processes=processes, on_progress=progress, asked=asked)
+
+
+def experiment_in(file: Path) -> Experiment:
+    """What `summary --all` wrote of a WORKDIR, maybe on another machine; UsageError where it is anything else."""
+    try:
+        return Experiment.decode(file.read_bytes())
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read: {error.strerror}") from error
+    except WireError as error:
+        raise UsageError(
+            f"{file} is not what `magma-remote summary --all` of this version writes ({error}): name a WORKDIR, or "
+            "write that file anew"
+        ) from error
 
 
 def settings_of(ledger: SqliteLedger) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magma_remote.cli.aside import aside
-from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, load_experiment, missing_line
+from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, experiment_in, load_experiment, missing_line
 from magma_remote.errors import UsageError
 from magma_remote.model.layout import Workdir
 from magma_remote.model.plain import plain
@@ -40,7 +40,8 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     """Make DIR/report.html of the trials in WORKDIR: one page that needs nothing beside it, and DIR/data/.
 
     It says which fuzzer reached and triggered which bugs, how soon, how sure that is, and what is missing. WORKDIR is
-    one of `dispatch`, of `quickrun`, or of Magma's own captain. It is only read.
+    one of `dispatch`, of `quickrun`, or of Magma's own captain; or a file that `summary --all` wrote of one, which a
+    report keeps as DIR/data/experiment.json. It is only read.
 
     \b
     Example:
@@ -52,11 +53,14 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     from magma_remote.cli.report_table import print_counts  # noqa: PLC0415 - needs the extra, and a second to import
     from magma_remote.report.making import make_report  # noqa: PLC0415
 
-    _refuse_results(output, workdir)
-    experiment = load_experiment(workdir, processes=processes)
+    if workdir.is_file():
+        experiment = experiment_in(workdir)
+    else:
+        _refuse_results(output, workdir)
+        experiment = load_experiment(workdir, processes=processes)
     if not (experiment.trials or experiment.missing):
         raise UsageError(f"{workdir} holds no trial yet, and none is known to be missing: there is nothing to report")
-    name = title or f"Results of {workdir.resolve().name}"
+    name = title or f"Results of {workdir.resolve().stem if workdir.is_file() else workdir.resolve().name}"
     made = make_report(experiment, output, title=name, on_progress=Progress("Comparing fuzzers, by target"))
     print_counts(made.report, sys.stdout)
     _tell(experiment, made)

@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Where to write it; standard output without it.",
 )
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Write all that `report` needs, in a form of this program's own: `magma-remote report FILE` takes it.",
+)
 @PROCESSES
 @aside
-def summary(*, workdir: Path, output: Path, processes: int | None) -> None:
+def summary(*, workdir: Path, output: Path, everything: bool, processes: int | None) -> None:
     """Write the first seconds at which each bug was reached and triggered in each trial of WORKDIR, as JSON.
 
     WORKDIR is one of `dispatch`, of `quickrun`, or of Magma's own captain. The schema and the figures are those of
@@ -46,21 +52,21 @@ def summary(*, workdir: Path, output: Path, processes: int | None) -> None:
     Exit code 1 if any trial is missing or cannot be read; what is there is written nevertheless.
     """  # noqa: D301 - \b is click's mark for a block that keeps its lines
     experiment = load_experiment(workdir, processes=processes)
-    _write(json.dumps(summarize(experiment.trials)) + "\n", output)
+    _write(experiment.encode().decode() if everything else json.dumps(summarize(experiment.trials)), output)
     _tell(experiment)
     sys.exit(1 if experiment.missing else 0)
 
 
 def _write(text: str, output: Path) -> None:
     if output == Path("-"):
-        click.echo(text, nl=False)
+        click.echo(text)
         return
     partial = output.with_name(f".{output.name}.{os.getpid()}.new")
     try:
         if output.exists() and not output.is_file():  # /dev/null or a pipe: to replace one would break the machine
-            output.write_text(text)
+            output.write_text(f"{text}\n")
             return
-        partial.write_text(text)
+        partial.write_text(f"{text}\n")
         partial.replace(output)
     except OSError as error:
         partial.unlink(missing_ok=True)

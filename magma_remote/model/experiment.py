@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - fields are read from the types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import wire
+from .machine import Machine  # noqa: TC001 - as above
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 Trial = tuple[str, str, str, int]
 """Fuzzer, target, program, run: what a trial is known by."""
+
+_KIND = "experiment"
 
 Findings = dict[str, int]
 """Bug → the first stamp in seconds at which it was seen, as Magma's exp2json takes it."""
@@ -21,7 +27,7 @@ class TrialResult:
 
     `polls` counts dumps that have a row, `last_stamp` is the last of them (seconds, None without any); a trial in which
     no bug was reached is one of these with nothing found. `problems` are lines for people on what is odd about it:
-    its figures hold, but are to be looked at.
+    its figures hold, but are to be looked at. `machine` is where it ran, None where that is not written down.
     """
 
     fuzzer: str
@@ -33,6 +39,7 @@ class TrialResult:
     polls: int
     last_stamp: int | None
     problems: tuple[str, ...] = ()
+    machine: Machine | None = None
 
     @property
     def trial(self) -> Trial:
@@ -81,6 +88,15 @@ class Experiment:
     expected: int | None = None
     source: str = ""
     problems: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """JSON text of any size, with nothing left out."""
+        return wire.text(_KIND, self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Experiment:
+        """WireError for anything that `encode` of this version did not write."""
+        return wire.build(cls, wire.members(body, _KIND))
 
 
 def summarize(trials: Iterable[TrialResult]) -> dict[str, Any]:

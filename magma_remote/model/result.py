@@ -11,6 +11,7 @@ from .canaries import Bugs
 if TYPE_CHECKING:
     from .cpus import CpuSet
     from .jobs import Job
+    from .machine import Machine
     from .outcome import Reason
 
 
@@ -28,7 +29,8 @@ class Phase(Enum):
 class Result:
     """`reason` is None for a complete trial. Times are seconds since the epoch, None where it did not get there.
 
-    `tail` holds the last lines of the container's or the build's output; `pocs` is None without extraction.
+    `tail` holds the last lines of the container's or the build's output; `pocs` is None without extraction, `machine`
+    where nobody could say.
     """
 
     job: Job
@@ -40,6 +42,7 @@ class Result:
     cpus: CpuSet = ()
     image: str = ""
     digest: str = ""
+    machine: Machine | None = None
     started_at: float | None = None
     launched_at: float | None = None
     terminated_at: float | None = None

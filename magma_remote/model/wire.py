@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import types
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from ..errors import WireError
 from .document import show
@@ -29,10 +29,15 @@ _WRITER = json.JSONEncoder(separators=(",", ":"))
 
 def encode(kind: str, message: Any) -> bytes:
     """A message's JSON text, ASCII only; WireError where it is too large for the queue."""
-    body = _WRITER.encode({"v": VERSION, "kind": kind, **plain(message)}).encode()
+    body = text(kind, message)
     if len(body) > LARGEST:
         raise WireError(f"a message of kind {kind} has {len(body)} bytes, the queue takes at most {LARGEST}")
     return body
+
+
+def text(kind: str, message: Any) -> bytes:
+    """The same of any size, for a file."""
+    return _WRITER.encode({"v": VERSION, "kind": kind, **plain(message)}).encode()
 
 
 def plain(message: Any) -> dict[str, Any]:
@@ -82,18 +87,20 @@ def _readers(cls: Hashable) -> dict[str, Reader]:
 
 
 def _reader(hint: Any) -> Reader:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in {Union, types.UnionType}:
-        return _optional(_reader(next(arg for arg in args if arg is not type(None))))
-    if origin is tuple:
-        return _sequence(_reader(args[0]))
     if is_dataclass(hint):
         return partial(build, cast("type[Any]", hint))
-    if hint is float:
-        return _number
-    if hint is int:
-        return _integer
-    return _exact(hint) if hint in _PLAIN else _word(hint)
+    if args := get_args(hint):
+        return _compound(get_origin(hint), args)
+    known: dict[Any, Reader] = {float: _number, int: _integer, str: _exact(str), bool: _exact(bool), object: _anything}
+    return known.get(hint) or _word(hint)
+
+
+def _compound(origin: Any, args: tuple[Any, ...]) -> Reader:
+    if origin is tuple:
+        return _sequence(_reader(args[0]))
+    if origin is Mapping:
+        return _mapping(_reader(args[1]))
+    return _optional(_reader(next(arg for arg in args if arg is not type(None))))
 
 
 def _optional(read: Reader) -> Reader:
@@ -102,6 +109,14 @@ def _optional(read: Reader) -> Reader:
 
 def _sequence(read: Reader) -> Reader:
     return lambda value: tuple(map(read, value)) if isinstance(value, list) else _refuse(value)
+
+
+def _mapping(read: Reader) -> Reader:
+    return lambda value: {k: read(v) for k, v in value.items()} if isinstance(value, dict) else _refuse(value)
+
+
+def _anything(value: Any) -> Any:
+    return value
 
 
 def _number(value: Any) -> float:

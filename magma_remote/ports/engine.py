@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.image import Recipe
+    from magma_remote.model.machine import Machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,9 @@ class Runner(Protocol):
 
     def check(self) -> None:
         """Answer, or EngineError with what to do."""
+
+    def machine(self) -> Machine:
+        """The machine that its containers run on, as it is now."""
 
     def image_id(self, name: str) -> str | None:
         """Id of a local image by its name, None where there is none."""

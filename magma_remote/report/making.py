@@ -12,7 +12,7 @@ from magma_remote import __version__
 from magma_remote.errors import StorageError
 from magma_remote.report.analysis import analyse
 from magma_remote.report.page import render
-from magma_remote.report.tables import CSV_ONLY, TABLES
+from magma_remote.report.tables import CSV_ONLY, EXPERIMENT, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -53,6 +53,7 @@ def make_report(
         for name, table in TABLES.items():
             _write_csv(data / f"{name}.csv", table(report))
         _replace(data / "report.json", json.dumps(_as_json(report, title, made), indent=1, allow_nan=False) + "\n")
+        _replace(data / EXPERIMENT, experiment.encode().decode() + "\n")
         _replace(page, render(report, title=title, made=made))
     except OSError as error:
         raise StorageError(f"{error.filename or folder}: {error.strerror}; the report could not be written") from error

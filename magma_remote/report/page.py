@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from magma_remote import __version__
-from magma_remote.report import drawing, few, views, wording
+from magma_remote.report import drawing, few, machines, views, wording
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA
 from magma_remote.report.tables import FILES
@@ -54,10 +54,14 @@ def render(report: Report, *, title: str, made: datetime) -> str:
         "files": FILES,
         "lede": views.lede(report),
         "leader": views.leader(report),
+        "machines": machines.shares(report),
         "made": f"{made:%Y-%m-%d %H:%M %Z}".strip(),
         "most_odd": _MOST_ODD,
         "scale": _scale(report),
-        "notes": [f"{target.name}: {note}" for target in report.targets for note in target.notes],
+        "notes": [
+            *filter(None, [machines.unlike(report)]),
+            *(f"{target.name}: {note}" for target in report.targets for note in target.notes),
+        ],
         "odd": [trial for trial in report.experiment.trials if trial.problems],
         "open_all": len(report.bugs) <= _FEW_BUGS,
         "parts": PARTS,

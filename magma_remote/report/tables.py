@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+EXPERIMENT = "experiment.json"
+
 FILES = (
     ("report.json", "all that follows but the curves and the trials, and the campaign's settings"),
     ("counts.csv", "bugs per repeat of each fuzzer and target; an empty target stands for all together"),
@@ -24,6 +26,7 @@ FILES = (
     ("sole.csv", "bugs that only one fuzzer finds"),
     ("trials.csv", "each trial with its stamps: bug → seconds"),
     ("missing.csv", "trials that are missing, with the reason"),
+    (EXPERIMENT, "all that this report was made from: `magma-remote report` makes it anew, given this file"),
 )
 
 
@@ -173,6 +176,8 @@ def trials(report: Report) -> Iterator[Row]:
             "run": trial.run,
             "polls": trial.polls,
             "last_stamp": trial.last_stamp,
+            "host": trial.machine and trial.machine.host,
+            "cpu": trial.machine and trial.machine.cpu,
             "reached": " ".join(f"{bug}:{stamp}" for bug, stamp in sorted(trial.reached.items())),
             "triggered": " ".join(f"{bug}:{stamp}" for bug, stamp in sorted(trial.triggered.items())),
             "problems": "; ".join(trial.problems),

@@ -12,6 +12,7 @@ from magma_remote.errors import CorruptError
 from magma_remote.model.dumps import LARGEST, Dumps, is_stamp
 from magma_remote.model.experiment import Missing, TrialResult
 from magma_remote.model.layout import TARBALL
+from magma_remote.model.machine import Machine
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.tarball import read_tarball
 
@@ -51,6 +52,7 @@ class Reading:
         reached, triggered, problems = dumps.findings()
         timing = dumps.timing(timeout=self.timeout, poll=self.poll)
         fuzzer, target, program, run = trial
+        warned, machine = self._recorded(trial)
         return TrialResult(
             fuzzer=fuzzer,
             target=target,
@@ -60,7 +62,8 @@ class Reading:
             triggered=triggered,
             polls=len(dumps.stamps),
             last_stamp=max(dumps.stamps, default=None),
-            problems=(*odd, *problems, *timing, *self._warned(trial)),
+            problems=(*odd, *problems, *timing, *warned),
+            machine=machine,
         )
 
     def _was_not_launched(self, trial: Trial) -> bool:
@@ -77,13 +80,14 @@ class Reading:
     def _record(self, trial: Trial) -> Path:
         return self.workdir.records / f"{','.join(map(str, trial))}.json"
 
-    def _warned(self, trial: Trial) -> tuple[str, ...]:
-        """What was told beside the trial when it ended, but for what its dumps tell too."""
+    def _recorded(self, trial: Trial) -> tuple[tuple[str, ...], Machine | None]:
+        """What was told beside the trial when it ended, but for what its dumps tell too, and where it ran."""
         try:
             record = json.loads(self._record(trial).read_bytes())
-            return tuple(str(text) for text in record["warnings"] if "no canary" not in text)
+            warned = tuple(str(text) for text in record["warnings"] if "no canary" not in text)
+            return warned, Machine.from_record(record.get("machine"))
         except (OSError, ValueError, LookupError, TypeError):
-            return ()
+            return (), None
 
 
 def missing(trial: Trial, reason: Reason | str, message: str) -> Missing:

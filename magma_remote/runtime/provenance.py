@@ -37,11 +37,11 @@ _DIGEST = b'"sha256": "'
 _OF_THE_FILE = (b'"written_at": ', _DIGEST)  # lines that tell of manifest.json itself
 
 
-def note_origin(workdir: Workdir, magma: Mapping[str, Any], docker: str | None = None) -> None:
-    """Keep what is known of the Magma tree and the engine as the campaign begins; what was noted first stays."""
+def note_origin(workdir: Workdir, magma: Mapping[str, Any]) -> None:
+    """Keep what is known of the Magma tree as the campaign begins; what was noted first stays."""
     path = workdir.root / ORIGIN
     if not path.exists():
-        write_json(path, {"version": VERSION, "magma": dict(magma), "versions": {**versions(), "docker": docker}})
+        write_json(path, {"version": VERSION, "magma": dict(magma), "versions": versions()})
 
 
 def note_later(workdir: Workdir, magma: Mapping[str, Any], at: float) -> None:
@@ -96,7 +96,7 @@ def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
         "version": VERSION,
         "made_by": made_by,
         "written_at": round(time.time(), 3),
-        "versions": {"magma_remote": None, "python": None, "docker": None, **noted},
+        "versions": {"magma_remote": None, "python": None, **noted},
         "written_with": versions(),
     }
 

@@ -23,6 +23,10 @@ MOST_FILES = 100
 """A trial with more of them (NO_ARCHIVE) has `files` null: its manifest, whose digest is there, lists them."""
 
 _LARGEST = 64 << 10  # bytes of a manifest of so few files
+_OF_RESULT = (
+    *("launched_at", "terminated_at", "image", "recipe", "machine"),
+    *("manifest_sha256", "execution_sha256", "files"),
+)
 _FACTS = ("worker", "worker_name", "host", "cpus", "attempts", "started_at", "ended_at")
 
 
@@ -39,9 +43,7 @@ def trial_facts(workdir: Workdir, job: Job, told: Mapping[str, Any], *, done: bo
         "message": told["message"],
         "execution": told.get("run"),
         **{key: told.get(key) for key in _FACTS},
-        **dict.fromkeys(
-            ("launched_at", "terminated_at", "image", "recipe", "manifest_sha256", "execution_sha256", "files")
-        ),
+        **dict.fromkeys(_OF_RESULT),
     }
     return {**facts, **_of_result(workdir, job, facts)} if done else facts
 
@@ -61,6 +63,7 @@ def _of_result(workdir: Workdir, job: Job, facts: Mapping[str, Any]) -> dict[str
         "terminated_at": record.get("terminated_at"),
         "image": record.get("image") or None,
         "recipe": record.get("digest") or None,
+        "machine": record.get("machine"),
         "manifest_sha256": sha256,
         "execution_sha256": digest_of(execution_path(workdir, job)) if execution else None,
         "files": files,

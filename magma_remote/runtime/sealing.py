@@ -32,8 +32,7 @@ _AGAIN = "make room, or see who owns it, and run the same command again: no tria
 class QuickrunFacts:
     """`text` is the campaign file, `tree` the digest of all that images are made from, `host` this machine's name.
 
-    `timeout` is in seconds; `settings` are the file's keys and values. `magma` and `docker` are as `note_origin` takes
-    them.
+    `timeout` is in seconds; `settings` are the file's keys and values. `magma` is as `note_origin` takes it.
     """
 
     source: str
@@ -43,7 +42,6 @@ class QuickrunFacts:
     tree: str
     host: str
     magma: Mapping[str, Any]
-    docker: str | None
 
 
 def seal(workdir: Workdir, facts: QuickrunFacts, results: Sequence[Result]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
+    from magma_remote.model.machine import Machine
     from magma_remote.ports import Runner
     from magma_remote.runtime.cache import Cache
     from magma_remote.runtime.images import Image
@@ -84,6 +86,7 @@ class Trial:
             cpus=self.cpus,
             image=self._image.id,
             digest=self._image.digest,
+            machine=self._machine(),
             started_at=time.time(),
         )
         try:
@@ -99,6 +102,12 @@ class Trial:
         if not self._cache.complete.exists():
             self._cache.remove()
         return self._record(result)
+
+    def _machine(self) -> Machine | None:
+        """Looked at for each trial: what is upgraded between two of them is told of the later one alone."""
+        with suppress(EngineError):  # the container's start will say what is wrong with the engine
+            return self._site.runner.machine()
+        return None
 
     def stop(self) -> None:
         """End it now: what was not complete by then is a failure."""

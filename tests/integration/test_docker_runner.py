@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
+import socket
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from magma_remote import __version__
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.errors import EngineError
 from magma_remote.model.container import ContainerSpec
@@ -17,7 +21,6 @@ from tests.quickruns import CPUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from docker import DockerClient
 
@@ -109,6 +112,17 @@ def test_a_script_in_a_running_container(runner: DockerRunner, start: Start) -> 
 def test_a_container_that_is_gone(runner: DockerRunner) -> None:
     with pytest.raises(EngineError, match="No such container"):
         runner.wait("0" * 64)
+
+
+def test_the_machine_that_containers_run_on(runner: DockerRunner) -> None:
+    found = runner.machine()
+    assert found.host == socket.gethostname()
+    assert found.kernel == platform.release()
+    assert found.docker == runner.api.version()["Version"]
+    assert found.cpu
+    assert Path("/proc/cpuinfo").read_text().count(found.cpu) or platform.machine() != "x86_64"
+    assert found.system
+    assert found.magma_remote == __version__
 
 
 def test_no_such_image(runner: DockerRunner) -> None:

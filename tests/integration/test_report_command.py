@@ -57,6 +57,28 @@ def test_a_page_and_its_data(merged: Merged, tmp_path: Path) -> None:
     assert times["honggfuzz", "AAH001", "triggered"]["why_no_interval"] == "no repeat had it"
 
 
+def test_a_report_made_elsewhere_is_the_same(merged: Merged, tmp_path: Path) -> None:
+    merged.remove(("afl", "libpng", "readpng", 1))
+    told = CliRunner().invoke(cli, ["summary", str(merged.root), "--all", "-o", str(tmp_path / "all.json")])
+    assert told.exit_code == 1
+    there, here = tmp_path / "there", tmp_path / "here"
+    assert report(tmp_path / "all.json", "-o", there).exit_code == report(merged.root, "-o", here).exit_code == 1
+    assert "<h1>Results of all</h1>" in (there / "report.html").read_text(encoding="utf-8")
+    for name in {name for name, _ in FILES} - {"report.json"}:  # it has the time and the title
+        assert (there / "data" / name).read_bytes() == (here / "data" / name).read_bytes()
+    again = report(there / "data" / "experiment.json", "-o", there)
+    assert again.exit_code == 1
+    assert (there / "data" / "trials.csv").read_bytes() == (here / "data" / "trials.csv").read_bytes()
+
+
+def test_a_file_that_is_something_else_is_refused(merged: Merged, tmp_path: Path) -> None:
+    assert report(merged.root, "-o", tmp_path / "out").exit_code == 0
+    result = report(tmp_path / "out" / "data" / "report.json", "-o", tmp_path / "other")
+    assert isinstance(result.exception, UsageError)
+    assert "is not what `magma-remote summary --all` of this version writes" in str(result.exception)
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_json_holds_the_figures(merged: Merged, tmp_path: Path) -> None:
     report(merged.root, "-o", tmp_path / "out")
     found = json.loads((tmp_path / "out" / "data" / "report.json").read_text(encoding="utf-8"))

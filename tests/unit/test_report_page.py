@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from magma_remote.model.experiment import Experiment
+from magma_remote.model.machine import Machine
 from magma_remote.report.analysis import analyse
 from magma_remote.report.drawing import Axis
 from magma_remote.report.few import repeats_needed
@@ -50,6 +51,11 @@ SHAPES = {
     "nothing-known": Experiment(trials=(trial("a/tiff/p/0", last=None),), missing=()),
     "other-targets": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/png/p/0", triggered={"P1": 60})),
     "other-programs": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/tiff/q/0")),
+    "two-machines": experiment(
+        *(trial(f"a/tiff/p/{run}", machine=Machine(host="w1", cpu="Fast", kernel="6.1")) for run in range(2)),
+        *(trial(f"b/tiff/p/{run}", machine=Machine(host=f"w{run}", cpu=f"Fas{'st'[run]}")) for run in range(2)),
+    ),
+    "one-machine": experiment(trial("a/tiff/p/0", machine=Machine(host="w1", cpu="Fast", docker="20.10"))),
     "odd": experiment(trial("a/tiff/p/0", problems=("stamps have a gap of 40 s",)), trial("b/tiff/p/0")),
 }
 
@@ -135,9 +141,13 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("one-repeat", "(no interval: one repeat)"),
         ("other-targets", "it did not run on png"),
         ("in-an-incomplete-repeat", "in an incomplete repeat"),
+        ("two-machines", "Trials ran on CPUs of different models: Fass (1 trial), Fast (3 trials)."),
+        ("two-machines", "a b w0 Fass – 0 1 w1 Fast – 0 1 w1 Fast 6.1 2 0"),  # noqa: RUF001
+        ("one-machine", "w1 Fast 20.10 1"),
+        ("nothing-known", "On which machines trials ran is not written down here"),
     ],
 )
-def test_what_is_to_be_known_first_is_told(shape: str, told: str) -> None:
+def test_what_is_to_be_known_is_told(shape: str, told: str) -> None:
     assert told in page(shape).words
 
 

@@ -28,12 +28,11 @@ FACTS = QuickrunFacts(
     tree="ab" * 32,
     host="here",
     magma={"commit": "c0ffee", "dirty": False, "changes": []},
-    docker="29.1",
 )
 
 
 def _sealed(lab: Lab, host: str = "here") -> dict[str, Any]:
-    note_origin(lab.workdir, FACTS.magma, FACTS.docker)
+    note_origin(lab.workdir, FACTS.magma)
     told: dict[str, Any] = json.loads(seal(lab.workdir, replace(FACTS, host=host), lab.results).read_bytes())
     return told
 
@@ -53,8 +52,8 @@ def test_a_quickrun_can_be_verified(lab: Lab, no_archive: bool) -> None:  # noqa
     assert told["made_by"] == "magma-remote quickrun"
     assert told["campaign"]["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
     assert told["magma"] == {"commit": "c0ffee", "dirty": False, "changes": [], "tree": "ab" * 32}
-    assert told["versions"]["docker"] == "29.1"
     trial = told["trials"][0]
+    assert (trial["machine"]["host"], trial["machine"]["docker"]) == ("memory", "1.0")
     assert (trial["host"], trial["recipe"], trial["worker"], trial["attempts"]) == ("here", _recipe(lab), None, None)
     assert told["images"]["afl/libpng"]["recipes"] == [_recipe(lab)]
 
