@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = 512
+_ZEROS = bytes(_BLOCK)
 _BUFFER = 1 << 16
 _ENDS = b"\0 "
 _FILES = {b"0", b"\0", b"7"}
@@ -53,7 +54,7 @@ def members(file: BinaryIO, length: int) -> Iterator[Member]:
         there = at + 2 * _BLOCK
         if len(header) < _BLOCK:
             raise CorruptError(f"it is cut after {length} bytes")
-        if not header[0] and header[:_BLOCK].count(0) == _BLOCK:
+        if not header[0] and header.startswith(_ZEROS):
             return
         kind, size, start = header[156:157], _size(header, at), at + _BLOCK
         if header[257:262] != b"ustar":

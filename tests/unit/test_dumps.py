@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from magma_remote.model.dumps import Dumps, is_stamp
 from tests.merged import dump, usual
@@ -73,6 +75,19 @@ def test_rows(
     assert found[:2] == (reached, triggered)
     assert len(found[2]) == len(told)
     assert all(problem.startswith(said) for problem, said in zip(found[2], told, strict=True))
+
+
+CELLS = st.sampled_from([b"0", b"00", b"7", b"10", b"01", b"203", b"", b"5 5", b"-1", b"x1", b"1.0"])
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=12))
+def test_rows_in_any_order_of_forms(rows: list[list[bytes]]) -> None:
+    dumps = Dumps()
+    for number, cells in enumerate(rows, start=1):
+        dumps.add(number, b"A_R,A_T\n" + b",".join(cells) + b"\n")
+    for kind, column in zip(dumps.findings()[:2], zip(*rows, strict=True), strict=True):
+        seen = [number for number, cell in enumerate(column, start=1) if cell.isdigit() and int(cell)]
+        assert kind == ({"A": seen[0]} if seen else {})
 
 
 def test_names_that_are_no_stamps_are_told() -> None:
