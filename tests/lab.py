@@ -137,6 +137,10 @@ class Lab:
         ]
         return run("ssh", *options, f"ops@{self.address(host)}", *command, timeout=timeout)
 
+    def hostname(self, host: str) -> str:
+        """What it calls itself."""
+        return self.run(host, "hostname").text.strip()
+
     def fault(self, what: str, host: str) -> None:
         """One of `power-off`, `power-on`, `pause`, `unpause`, `cut` and `mend`."""
         command(self.name, what, host)

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.lab import Lab
+    from tests.lab import Lab, Played
 
 TRIALS, TRIAL_SECONDS = 6, 10
 TRIAL = "aflplusplus/libpng/libpng_read_fuzzer"
-CAMPAIGN = f"""
+CAMPAIGN = """
   // Hjson as people write it: no outer braces, no commas
-  REPEAT: {TRIALS}
+  REPEAT: {repeat}
   FUZZERS: ["aflplusplus"]
   TARGETS: ["libpng",]
-  TIMEOUT: {TRIAL_SECONDS}s
+  TIMEOUT: {seconds}s
 """
 
 
@@ -46,10 +46,12 @@ class Campaign:
 
     def __init__(self, lab: Lab, folder: Path, *, hosts: Sequence[str]) -> None:
         self.log = folder / "campaign.txt"
-        self.file = folder / "first.hjson"
-        self.file.write_text(CAMPAIGN)
-        words = ("-e", f"@{self.file}", "-e", "wait=true", "-e", "campaign_ttr=20", "--limit", ",".join(hosts))
-        self.process = lab.start_play("campaign.yml", *words, log=self.log)
+        self.name = "first"
+        self._lab = lab
+        self._file = folder / f"{self.name}.hjson"
+        self._words = ("-e", f"@{self._file}", "-e", "wait=true", "-e", "campaign_ttr=20")
+        self.write()
+        self.process = lab.start_play("campaign.yml", *self._words, "--limit", ",".join(hosts), log=self.log)
 
     @property
     def output(self) -> str:
@@ -59,3 +61,11 @@ class Campaign:
     def end(self) -> int:
         """Wait for its end, and return its exit code."""
         return self.process.wait(600)
+
+    def write(self, *, repeat: int = TRIALS, seconds: int = TRIAL_SECONDS) -> None:
+        """Replace its file."""
+        self._file.write_text(CAMPAIGN.format(repeat=repeat, seconds=seconds))
+
+    def extend(self) -> Played:
+        """Have it extended to what its file says now, and follow it to its end."""
+        return self._lab.play("campaign.yml", *self._words, "-e", "extend=true")

@@ -7,18 +7,23 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from magma_remote.report.comparable import lettered
 from magma_remote.report.counting import counts_of, overall_counts
 from magma_remote.report.figures import Bug, BugPair, Finder, Report, Sole, Target, Times
 from magma_remote.report.repeats import Kind, groups_of, horizon_of
-from magma_remote.report.statistics import ALPHA, holm, share_interval
-from magma_remote.report.statistics_pairs import letters, log_rank
+from magma_remote.report.statistics import holm, share_interval
+from magma_remote.report.statistics_pairs import log_rank
 from magma_remote.report.statistics_survival import kaplan_meier, restricted
+from magma_remote.report.wording import counted, short_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from magma_remote.model.experiment import Experiment
-    from magma_remote.report.repeats import Group
+    from magma_remote.report.repeats import Group, Horizon
+
+
+_SLACK = 0.01  # stamps drift
 
 
 def analyse(experiment: Experiment, on_progress: Callable[[int, int], None] = lambda _done, _all: None) -> Report:
@@ -29,7 +34,7 @@ def analyse(experiment: Experiment, on_progress: Callable[[int, int], None] = la
     targets = []
     for done, name in enumerate(names):
         on_progress(done, len(names))
-        targets.append(_target(name, [group for (_, of), group in groups.items() if of == name], horizon.seconds))
+        targets.append(_target(name, [group for (_, of), group in groups.items() if of == name], experiment, horizon))
     on_progress(len(names), len(names))
     return Report(
         experiment=experiment,
@@ -41,33 +46,46 @@ def analyse(experiment: Experiment, on_progress: Callable[[int, int], None] = la
     )
 
 
-def _target(name: str, groups: Sequence[Group], horizon: float) -> Target:
+def _target(name: str, groups: Sequence[Group], experiment: Experiment, horizon: Horizon) -> Target:
+    watched = _watched(groups, horizon)
+    trials = sum(trial.target == name for trial in experiment.trials)
     names = sorted({bug for group in groups for kind in Kind for bug in group.seen[kind]})
-    bugs = _with_pairs([_bug(bug, groups, horizon) for bug in names], groups)
+    bugs = _with_pairs([_bug(bug, groups, watched) for bug in names], groups)
     return Target(
         name=name,
         programs=tuple(sorted({program for group in groups for program in group.programs})),
+        trials=trials,
+        expected=trials + sum(missing.target == name for missing in experiment.missing),
+        horizon=watched,
         counts=counts_of(name, groups),
         bugs=tuple(sorted(bugs, key=lambda bug: bug.difficulty)),
-        notes=tuple(_notes(groups)),
+        notes=tuple(_notes(groups, watched, horizon)),
     )
 
 
-def _notes(groups: Sequence[Group]) -> list[str]:
-    """Fuzzers that ran other programs of a target cannot be held against each other there."""
-    ran = {group.programs for group in groups}
-    if len(ran) == 1:
-        return []
-    return [
-        "Fuzzers ran different programs here, so their figures do not compare: "
-        + "; ".join(f"{group.fuzzer}: {', '.join(group.programs)}" for group in groups)
-    ]
+def _watched(groups: Sequence[Group], horizon: Horizon) -> float:
+    """Up to when every fuzzer had a repeat that was watched: beyond that no curve of it is known."""
+    return min([horizon.seconds, *(max(group.ends.values()) for group in groups if group.n)])
+
+
+def _notes(groups: Sequence[Group], watched: float, horizon: Horizon) -> Iterator[str]:
+    if len({group.programs for group in groups}) > 1:
+        ran = "; ".join(f"{group.fuzzer}: {', '.join(group.programs)}" for group in groups)
+        yield f"Fuzzers ran different programs here, so their figures do not compare: {ran}"
+    if watched < horizon.seconds * (1 - _SLACK):
+        short = ", ".join(group.fuzzer for group in groups if group.n and max(group.ends.values()) <= watched)
+        yield f"No repeat of {short} was watched beyond {short_time(watched)}: restricted means go up to there"
 
 
 def _bug(name: str, groups: Sequence[Group], horizon: float) -> Bug:
     times = partial(_times, name=name, horizon=horizon)
     finders = (
-        Finder(fuzzer=group.fuzzer, reached=times(group, Kind.REACHED), triggered=times(group, Kind.TRIGGERED))
+        Finder(
+            fuzzer=group.fuzzer,
+            programs=group.programs,
+            reached=times(group, Kind.REACHED),
+            triggered=times(group, Kind.TRIGGERED),
+        )
         for group in groups
     )
     return Bug(target=groups[0].target, name=name, finders=tuple(finders))
@@ -81,6 +99,7 @@ def _times(group: Group, kind: Kind, *, name: str, horizon: float) -> Times:
         kind=kind,
         n=group.n,
         expected=group.expected,
+        partly=group.partly,
         count=count,
         interval=share_interval(count, group.n),
         curve=curve,
@@ -114,8 +133,7 @@ def _lettered(bug: Bug, pairs: Sequence[BugPair]) -> Bug:
     """Letters in the order of restricted means, for the fuzzers that have any repeat to be tested on."""
     tested = [finder for finder in bug.finders if finder.triggered.restricted]
     tested.sort(key=lambda finder: finder.triggered.restricted.mean if finder.triggered.restricted else 0.0)
-    differ = {frozenset((pair.x, pair.y)) for pair in pairs if pair.adjusted is not None and pair.adjusted < ALPHA}
-    given = letters([finder.fuzzer for finder in tested], differ)
+    given = lettered([(finder.fuzzer, finder.programs) for finder in tested], pairs)
     finders = (replace(finder, letters=given.get(finder.fuzzer, "")) for finder in bug.finders)
     return replace(bug, finders=tuple(finders), pairs=tuple(pairs))
 
@@ -134,5 +152,18 @@ def _sole(bug: Bug) -> Sole | None:
         finder=finder,
         also_reached=len(able[Kind.REACHED]) == 1,
         others=sum(other.times(kind).n for other in others),
-        unsure=tuple(other.fuzzer for other in others if other.times(kind).n < other.times(kind).expected),
+        others_expected=sum(other.times(kind).expected for other in others),
+        unsure=tuple(filter(None, (_unsure(other, finder, kind) for other in others))),
     )
+
+
+def _unsure(other: Finder, finder: Finder, kind: Kind) -> str:
+    """Why `other` might have seen what only `finder` is known to have seen; empty where nothing speaks for it."""
+    times = other.times(kind)
+    reasons = (
+        (times.n < times.expected, f"{counted(times.expected - times.n, 'repeat')} missing"),
+        (bool(times.partly), f"{counted(times.partly, 'repeat')} watched in part"),
+        (not set(finder.programs) <= set(other.programs), "ran other programs"),
+    )
+    told = [reason for holds, reason in reasons if holds]
+    return f"{other.fuzzer}: {', '.join(told)}" if told else ""

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from magma_remote.report.comparable import lettered, told_apart
 from magma_remote.report.figures import Cell, CountPair, Counts
 from magma_remote.report.repeats import Kind
-from magma_remote.report.statistics import ALPHA, describe, holm
-from magma_remote.report.statistics_pairs import effect_word, letters, mann_whitney
+from magma_remote.report.statistics import describe, holm
+from magma_remote.report.statistics_pairs import effect_word, mann_whitney
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from magma_remote.report.repeats import Group
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class _Sample:
     """A fuzzer's bugs in each counted repeat, and what it `ran` in it: other programs cannot be compared."""
 
-    ran: object
+    ran: Hashable
     counts: Sequence[int]
 
 
@@ -32,6 +33,7 @@ def counts_of(target: str, groups: Sequence[Group]) -> Counts:
             fuzzer=group.fuzzer,
             n=group.n,
             expected=group.expected,
+            partly=group.partly,
             spread={kind: describe(list(group.counts(kind).values())) for kind in Kind},
             distinct={kind: len(group.seen[kind]) for kind in Kind},
             why="" if group.n else "no repeat is complete",
@@ -46,26 +48,35 @@ def counts_of(target: str, groups: Sequence[Group]) -> Counts:
 
 
 def overall_counts(groups: Mapping[tuple[str, str], Group]) -> Counts:
-    """Fuzzers on all targets together: a repeat counts where it is complete on each of them."""
+    """Fuzzers on all targets together.
+
+    RUN ties nothing together across targets: the first complete repeat of each is added up, then the second, as far as
+    the target with the fewest has any.
+    """
     targets = sorted({target for _, target in groups})
     cells, samples = [], {}
     for fuzzer in sorted({fuzzer for fuzzer, _ in groups}):
         own = [groups[fuzzer, target] for target in targets if (fuzzer, target) in groups]
         cell, counts = _overall_cell(fuzzer, own, targets)
         cells.append(cell)
-        samples[fuzzer] = _Sample(ran=[(group.target, group.programs) for group in own], counts=counts)
+        samples[fuzzer] = _Sample(ran=tuple((group.target, group.programs) for group in own), counts=counts)
     return _compared("", cells, samples)
 
 
 def _overall_cell(fuzzer: str, own: Sequence[Group], targets: Sequence[str]) -> tuple[Cell, list[int]]:
-    runs = set.intersection(*(set(group.ends) for group in own)) if len(own) == len(targets) else set()
-    counts = {kind: [sum(of[run] for of in _by_run(own, kind)) for run in sorted(runs)] for kind in Kind}
     left_out = [target for target in targets if target not in {group.target for group in own}]
-    why = f"it did not run on {', '.join(left_out)}" if left_out else "" if runs else "no repeat is complete everywhere"
+    bare = [group.target for group in own if not group.n]
+    n = 0 if left_out else min(group.n for group in own)
+    counts = {kind: [sum(repeat) for repeat in zip(*_counts(own, kind), strict=False)][:n] for kind in Kind}
+    if left_out:
+        why = f"it did not run on {', '.join(left_out)}"
+    else:
+        why = f"no repeat is complete on {', '.join(bare)}" if bare else ""
     cell = Cell(
         fuzzer=fuzzer,
-        n=len(runs),
+        n=n,
         expected=max(group.expected for group in own),
+        partly=min(n, max(group.partly for group in own)),
         spread={kind: describe(counts[kind]) for kind in Kind},
         distinct={kind: sum(len(group.seen[kind]) for group in own) for kind in Kind},
         why=why,
@@ -73,20 +84,22 @@ def _overall_cell(fuzzer: str, own: Sequence[Group], targets: Sequence[str]) -> 
     return cell, counts[Kind.TRIGGERED]
 
 
-def _by_run(own: Sequence[Group], kind: Kind) -> list[dict[int, int]]:
-    return [group.counts(kind) for group in own]
+def _counts(own: Sequence[Group], kind: Kind) -> list[list[int]]:
+    return [list(group.counts(kind).values()) for group in own]
 
 
 def _compared(target: str, cells: Sequence[Cell], samples: Mapping[str, _Sample]) -> Counts:
     """With each pair of fuzzers tested on bugs triggered; the pairs are one family."""
-    pairs = [_pair(x.fuzzer, samples[x.fuzzer], y.fuzzer, samples[y.fuzzer]) for x, y in combinations(cells, 2)]
+    pairs = [_pair(x, samples[x.fuzzer], y, samples[y.fuzzer]) for x, y in combinations(cells, 2)]
     adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
     pairs = [replace(pair, adjusted=next(adjusted)) if pair.p is not None else pair for pair in pairs]
-    differ = {frozenset((pair.x, pair.y)) for pair in pairs if pair.adjusted is not None and pair.adjusted < ALPHA}
-    tested = sorted((cell for cell in cells if cell.n), key=lambda cell: -_mean(cell))
-    given = letters([cell.fuzzer for cell in tested], differ)
-    lettered = (replace(cell, letters=given.get(cell.fuzzer, "")) for cell in cells)
-    return Counts(target=target, cells=tuple(lettered), pairs=tuple(pairs))
+    ranked = sorted((cell for cell in cells if cell.n), key=lambda cell: -_mean(cell))
+    letters = lettered([(cell.fuzzer, samples[cell.fuzzer].ran) for cell in ranked], pairs)
+    best = next((cell for cell in ranked if cell.fuzzer in letters and _mean(cell)), None)
+    others = told_apart(pairs, best.fuzzer) if best else set()
+    top = {fuzzer for fuzzer in letters if best and fuzzer not in others}
+    done = (replace(cell, letters=letters.get(cell.fuzzer, ""), top=cell.fuzzer in top) for cell in cells)
+    return Counts(target=target, cells=tuple(done), pairs=tuple(pairs))
 
 
 def _mean(cell: Cell) -> float:
@@ -94,15 +107,15 @@ def _mean(cell: Cell) -> float:
     return spread.mean if spread else 0.0
 
 
-def _pair(x: str, of_x: _Sample, y: str, of_y: _Sample) -> CountPair:
+def _pair(x: Cell, of_x: _Sample, y: Cell, of_y: _Sample) -> CountPair:
     if not (of_x.counts and of_y.counts):
-        return CountPair(x=x, y=y, why="no repeat is complete")
+        return CountPair(x=x.fuzzer, y=y.fuzzer, why="; ".join(dict.fromkeys(filter(None, (x.why, y.why)))))
     if of_x.ran != of_y.ran:
-        return CountPair(x=x, y=y, why="they ran different programs")
+        return CountPair(x=x.fuzzer, y=y.fuzzer, why="they ran different programs")
     ranked = mann_whitney(of_x.counts, of_y.counts)
     return CountPair(
-        x=x,
-        y=y,
+        x=x.fuzzer,
+        y=y.fuzzer,
         u=ranked.u,
         a12=ranked.a12,
         effect=effect_word(ranked.a12),

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class Times:
     """How soon a fuzzer comes to a bug: `count` of `n` repeats saw it; nothing but that where no repeat is counted.
 
-    `elsewhere`: it was seen in a repeat that is not counted, since a trial of it is missing.
+    `partly` of the `n` were watched for a part of their time. `elsewhere`: it was seen, but in no repeat that counts:
+    a trial of it is missing, or was not watched any more.
     """
 
     kind: Kind
     n: int
     expected: int
+    partly: int
     count: int
     interval: tuple[float, float] | None
     curve: Curve | None
@@ -40,16 +42,20 @@ class Times:
 
 @dataclass(frozen=True, kw_only=True)
 class Finder:
-    """A fuzzer and a bug. Those of a bug that share one of their `letters` are not told apart by the log-rank test."""
+    """A fuzzer and a bug. Those of a bug that share one of their `letters` are not told apart by the log-rank test.
+
+    Only fuzzers that were tested against each other have any.
+    """
 
     fuzzer: str
+    programs: tuple[str, ...]
     reached: Times
     triggered: Times
     letters: str = ""
 
-    def times(self, kind: Kind) -> Times:
+    def times(self, kind: Kind | str) -> Times:
         """Those of the kind."""
-        return self.reached if kind is Kind.REACHED else self.triggered
+        return self.reached if Kind(kind) is Kind.REACHED else self.triggered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,13 @@ class Bug:
         able = [finder for finder in self.finders if finder.triggered.count]
         return min(able, key=lambda finder: _soonness(finder.triggered), default=None)
 
-    def total(self, kind: Kind) -> tuple[int, int]:
+    def sooner(self, x: str, y: str) -> float | None:
+        """By how many seconds the restricted mean of x is below that of y; None where one of them has none."""
+        means = {finder.fuzzer: finder.triggered.restricted for finder in self.finders}
+        of_x, of_y = means[x], means[y]
+        return of_y.mean - of_x.mean if of_x and of_y else None
+
+    def total(self, kind: Kind | str) -> tuple[int, int]:
         """Counted repeats of all fuzzers that saw it, and all counted repeats."""
         all_times = [finder.times(kind) for finder in self.finders]
         return sum(times.count for times in all_times), sum(times.n for times in all_times)
@@ -102,15 +114,18 @@ def _soonness(times: Times) -> tuple[float, float]:
 class Cell:
     """A fuzzer on a target, or on all: bugs per counted repeat, `n` of `expected`; `distinct` ones in all trials.
 
-    `why` says why there are no figures.
+    `partly` of the `n` were watched for a part of their time. `why` says why there are no figures. `top`: it is the
+    best of those that were tested against each other, or not told apart from that one.
     """
 
     fuzzer: str
     n: int
     expected: int
+    partly: int
     spread: Mapping[Kind, Spread | None]
     distinct: Mapping[Kind, int]
     letters: str = ""
+    top: bool = False
     why: str = ""
 
 
@@ -144,10 +159,16 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """All figures of a target; `bugs` from easy to hard. `notes` are for people."""
+    """All figures of a target; `bugs` from easy to hard. `notes` are for people.
+
+    `trials` are there of `expected` ones. Restricted means are up to `horizon` seconds.
+    """
 
     name: str
     programs: tuple[str, ...]
+    trials: int
+    expected: int
+    horizon: float
     counts: Counts
     bugs: tuple[Bug, ...]
     notes: tuple[str, ...] = ()
@@ -157,8 +178,8 @@ class Target:
 class Sole:
     """A bug that one fuzzer alone triggered, over all trials that are there, or reached where none triggered it.
 
-    `also_reached`: no other even reached it. `others` counted repeats did not see it. `unsure` names the fuzzers of
-    which a repeat is not counted: one that is missing might have seen it.
+    `also_reached`: no other even reached it. `others` counted repeats of `others_expected` did not see it. `unsure`:
+    which other fuzzers might have seen it, and why that is not known.
     """
 
     bug: Bug
@@ -166,6 +187,7 @@ class Sole:
     finder: Finder
     also_reached: bool
     others: int
+    others_expected: int
     unsure: tuple[str, ...]
 
 

@@ -103,11 +103,11 @@ def _filters(report: Report) -> dict[str, Callable[..., Any]]:
         return drawing.panel(finder, axis, f"all-{anchor(bug)}", views.panel_label(finder, bug))
 
     own = (
-        views.apart, views.bug_line, views.by_fuzzer, views.by_pair, views.count_text, views.distinct, views.extremes,
-        few.few_for_times, views.finders_of, views.found_line, views.interval, views.names_in, views.panels,
-        views.plain, views.planned, views.reached_line, views.told_apart, wording.number, wording.of, wording.p_value,
-        wording.restricted_text, wording.short_time,
-        wording.whole, drawing.spread_bar, anchor, context, panel,
+        views.apart, views.blocks, views.bug_line, views.by_fuzzer, views.by_pair, views.count_text, views.difference,
+        views.distinct, views.extremes, views.finders_of, views.found_line, views.names_in, views.nothing_found,
+        views.pairs_line, views.panels, views.plain, views.planned, views.reached_line, views.short, views.uncompared,
+        few.few_for_times, wording.counted, wording.number, wording.of, wording.p_value, wording.restricted_text,
+        wording.short_time, wording.whole, drawing.spread_bar, anchor, context, panel,
     )  # fmt: skip
     filters: dict[str, Callable[..., Any]] = {function.__name__: function for function in own}
     return {**filters, "axis": lambda target: drawing.axis_of(target, report.horizon.seconds)}

@@ -2,7 +2,9 @@
 
 The unit of all figures is a repeat of a target: the trials of all its programs with the same RUN, in which a bug is
 seen when the first of them sees it. Magma's own reports count so. A repeat of which a trial is missing is not counted:
-what the missing trial would have seen is not known.
+what the missing trial would have seen is not known. One that was watched for a part of its time, since the monitor of a
+trial ended early, is censored there: what a sibling saw later is no time to the bug, since the other might have seen it
+before.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,13 +45,15 @@ class Group:
     """A fuzzer on a target. `ends` has the counted repeats, by RUN, with the time up to which each was watched.
 
     `first` are the stamps in counted repeats, kind → bug → RUN → seconds; `seen` the bugs of all trials that are
-    there, so that a bug found beside a missing trial is not lost. `expected` counts the repeats that were to be.
+    there, so that a bug found beside a missing trial is not lost. `expected` counts the repeats that were to be,
+    `partly` those that are counted and were watched for a part of their time.
     """
 
     fuzzer: str
     target: str
     programs: tuple[str, ...]
     expected: int
+    partly: int
     ends: Mapping[int, float]
     first: Mapping[Kind, Mapping[str, Mapping[int, float]]]
     seen: Mapping[Kind, frozenset[str]]
@@ -63,10 +68,11 @@ class Group:
         return {run: sum(run in runs for runs in self.first[kind].values()) for run in self.ends}
 
     def times(self, kind: Kind, bug: str) -> tuple[Floats, Flags]:
-        """For each counted repeat the seconds to the bug, or to its end where the bug was not seen; and which it is."""
+        """For each counted repeat the seconds to the bug, or to its end if it was not seen by then; and which it is."""
         runs = self.first[kind].get(bug, {})
-        durations = np.array([runs.get(run, end) for run, end in self.ends.items()], dtype=float)
-        return durations, np.array([run in runs for run in self.ends], dtype=bool)
+        seconds = {run: runs.get(run, inf) for run in self.ends}
+        durations = np.array([min(seconds[run], end) for run, end in self.ends.items()], dtype=float)
+        return durations, np.array([seconds[run] <= end for run, end in self.ends.items()], dtype=bool)
 
 
 def horizon_of(experiment: Experiment) -> Horizon:
@@ -91,14 +97,15 @@ def groups_of(experiment: Experiment) -> dict[tuple[str, str], Group]:
         lost[missing.fuzzer, missing.target].append(missing)
     horizon = horizon_of(experiment)
     keys = sorted({*there, *lost})
-    return {key: _group(key, there[key], lost[key], experiment.repeat, horizon) for key in keys}
+    repeat = experiment.repeat if experiment.expected is None else None  # else what is missing is known one by one
+    return {key: _group(key, there[key], lost[key], repeat or 0, horizon) for key in keys}
 
 
 def _group(
     key: tuple[str, str],
     there: Iterable[TrialResult],
     lost: Iterable[Missing],
-    repeat: int | None,
+    repeat: int,
     horizon: Horizon,
 ) -> Group:
     programs = {trial.program for trial in there} | {missing.program for missing in lost}
@@ -111,7 +118,8 @@ def _group(
         fuzzer=key[0],
         target=key[1],
         programs=tuple(sorted(programs)),
-        expected=max(repeat or 0, len({*runs, *(missing.run for missing in lost)})),
+        expected=max(repeat, len({*runs, *(missing.run for missing in lost)})),
+        partly=sum(end < horizon.seconds for end in ends.values()) if horizon.known else 0,
         ends=ends,
         first={kind: _first(counted, kind, horizon) for kind in Kind},
         seen={kind: frozenset(bug for trial in there for bug in stamps_of(trial, kind)) for kind in Kind},
@@ -137,10 +145,7 @@ def stamps_of(trial: TrialResult, kind: Kind) -> Mapping[str, int]:
 
 
 def _first(counted: Mapping[int, Iterable[TrialResult]], kind: Kind, horizon: Horizon) -> dict[str, dict[int, float]]:
-    """A stamp may be a little beyond TIMEOUT, since they drift.
-
-    One beyond another program's early end counts: the repeat did see the bug, at the latest then.
-    """
+    """A stamp may be a little beyond TIMEOUT, since they drift."""
     first: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for run, trials in counted.items():
         for trial in trials:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import product
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from magma_remote.report.statistics_survival import Flags, Floats
 
 _EXACT_PAIRS = 400  # up to 20 against 20 values, ranks are counted out; above it, the normal approximation is close
-_EXACT_SPLITS = 13_000  # up to 8 against 8 trials, every split of them is tried
+_EXACT_TRIALS = 24  # up to 12 against 12 trials, more where some are alike, every split of them is counted
 _WORDS = ((0.21, "large"), (0.14, "medium"), (0.06, "small"), (0.0, "negligible"))
 _ROUND = 1e-9
+_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,10 @@ class LogRank:
 def log_rank(x: Floats, x_seen: Flags, y: Floats, y_seen: Flags) -> LogRank | None:
     """Mantel's log-rank test (1966) of two samples of censored times; None where neither saw an event.
 
-    Up to 8 against 8 trials p is the share of all splits of the trials whose sum of log-rank scores is as far from 0
-    (Peto and Peto 1972), which needs no large sample but that trials are censored alike. Above, chi-squared.
+    Up to 12 against 12 trials p is the share of all splits of the trials whose sum of log-rank scores is as far from 0
+    (Peto and Peto 1972), which needs no large sample but that trials are censored alike; and above that, as long as no
+    more than 24 are left beside the largest set of trials with one score, such as those that are censored at their end.
+    Else chi-squared, which promises too much where events are few: 0.029 for 4 of 10 against none of 10, exactly 0.087.
     """
     if not (x_seen.any() or y_seen.any()):
         return None
@@ -96,9 +99,10 @@ def log_rank(x: Floats, x_seen: Flags, y: Floats, y_seen: Flags) -> LogRank | No
     scores = _scores(times, seen)
     if not scores.any():
         return LogRank(z=0.0, p=1.0, exact=True)
-    if comb(len(times), len(x)) <= _EXACT_SPLITS:
+    alike = _most_common(scores)
+    if int((scores != alike).sum()) <= _EXACT_TRIALS:
         z = float(scores[: len(x)].sum() / _deviation(scores, len(x)))
-        return LogRank(z=z, p=_split_p(scores, len(x)), exact=True)
+        return LogRank(z=z, p=_split_p(scores, len(x), alike), exact=True)
     result = stats.logrank(censored(x, x_seen), censored(y, y_seen))
     return LogRank(z=float(result.statistic), p=float(result.pvalue), exact=False)
 
@@ -108,7 +112,12 @@ def _scores(times: Floats, seen: Flags) -> Floats:
     steps = np.unique(times[seen])
     hazard = ((times[:, None] == steps) & seen[:, None]).sum(axis=0) / (times[:, None] >= steps).sum(axis=0)
     scores: Floats = seen - ((times[:, None] >= steps) * hazard).sum(axis=1)
-    return np.where(np.abs(scores) < _ROUND, 0.0, scores)
+    return np.round(scores, _DIGITS)
+
+
+def _most_common(scores: Floats) -> float:
+    values, counts = np.unique(scores, return_counts=True)
+    return float(values[counts.argmax()])
 
 
 def _deviation(scores: Floats, size: int) -> float:
@@ -117,18 +126,40 @@ def _deviation(scores: Floats, size: int) -> float:
     return float((size * (n - size) / (n * (n - 1)) * (scores**2).sum()) ** 0.5)
 
 
-def _split_p(scores: Floats, size: int) -> float:
-    sums = np.abs(_splits(len(scores), size) @ scores)
-    return float((sums >= abs(scores[:size].sum()) - _ROUND).mean())
+def _split_p(scores: Floats, size: int, alike: float) -> float:
+    """The share of all choices of `size` scores whose sum is as far from 0 as that of the first `size`.
+
+    Scores equal to `alike` are counted, not tried; the others are cut in halves, and the sums of one half looked up
+    among those of the other (Horowitz and Sahni 1974): 2^12 of each for 24, where there are 2.7 million choices.
+    """
+    bound = abs(scores[:size].sum()) - _ROUND
+    if bound <= 0:
+        return 1.0
+    rest = scores[scores != alike]
+    same = len(scores) - len(rest)
+    left, right = _sums(rest[: len(rest) // 2]), _sums(rest[len(rest) // 2 :])
+    far = 0
+    for (taken, of_left), (more, of_right) in product(enumerate(left), enumerate(right)):
+        if 0 <= (others := size - taken - more) <= same:
+            base = of_left + others * alike
+            above = len(of_right) * len(base) - int(np.searchsorted(of_right, bound - base, side="left").sum())
+            below = int(np.searchsorted(of_right, -bound - base, side="right").sum())
+            far += comb(same, others) * (above + below)
+    return far / comb(len(scores), size)
+
+
+def _sums(scores: Floats) -> list[Floats]:
+    """The sums of all choices of 0, 1, 2, … of the scores, in ascending order."""
+    chosen, sizes = _choices(len(scores))
+    sums = chosen @ scores
+    return [np.sort(sums[sizes == size]) for size in range(len(scores) + 1)]
 
 
 @cache
-def _splits(n: int, size: int) -> NDArray[np.bool_]:
-    """Every choice of `size` out of n, one a row."""
-    chosen = np.array(list(combinations(range(n), size)), dtype=int).reshape(-1, size)
-    rows = np.zeros((len(chosen), n), dtype=bool)
-    np.put_along_axis(rows, chosen, values=True, axis=1)
-    return rows
+def _choices(n: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Every choice out of n, one a row, and how many each takes."""
+    chosen = (np.arange(1 << n)[:, None] >> np.arange(n)) & 1
+    return chosen.astype(float), chosen.sum(axis=1)
 
 
 def letters(names: Sequence[str], differ: Collection[frozenset[str]]) -> dict[str, str]:

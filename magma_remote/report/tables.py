@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.report.repeats import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from magma_remote.report.figures import Report
+    from magma_remote.report.figures import BugPair, CountPair, Report
 
 Row = dict[str, Any]
 
@@ -42,6 +42,7 @@ def counts(report: Report) -> Iterator[Row]:
                     "kind": kind.value,
                     "repeats": cell.n,
                     "expected": cell.expected,
+                    "watched_in_part": cell.partly,
                     "mean": spread and spread.mean,
                     "sd": spread and spread.sd,
                     "min": spread and spread.low,
@@ -54,6 +55,7 @@ def counts(report: Report) -> Iterator[Row]:
 
 def times(report: Report) -> Iterator[Row]:
     """See FILES."""
+    horizons = {target.name: target.horizon for target in report.targets}
     for bug in report.bugs:
         for finder in bug.finders:
             for kind in Kind:
@@ -67,10 +69,12 @@ def times(report: Report) -> Iterator[Row]:
                     "kind": kind.value,
                     "repeats": of.n,
                     "expected": of.expected,
+                    "watched_in_part": of.partly,
                     "count": of.count,
                     "in_an_incomplete_repeat_only": of.elsewhere,
                     "share_low": low,
                     "share_high": high,
+                    "restricted_to": horizons[bug.target],
                     "restricted_mean": mean and mean.mean,
                     "restricted_mean_low": mean and mean.low,
                     "restricted_mean_high": mean and mean.high,
@@ -85,9 +89,10 @@ def curves(report: Report) -> Iterator[Row]:
     for bug in report.bugs:
         for finder in bug.finders:
             for kind in Kind:
-                curve = finder.times(kind).curve
-                if curve and finder.times(kind).count:
-                    key = {"target": bug.target, "bug": bug.name, "fuzzer": finder.fuzzer, "kind": kind.value}
+                of = finder.times(kind)
+                if (curve := of.curve) and of.count:
+                    key: Row = {"target": bug.target, "bug": bug.name, "fuzzer": finder.fuzzer, "kind": kind.value}
+                    key |= {"repeats": of.n, "expected": of.expected}
                     names = ("time", "at_risk", "events", "survival", "low", "high")
                     columns = (getattr(curve, "times" if name == "time" else name) for name in names)
                     yield from ({**key, **dict(zip(names, row, strict=True))} for row in zip(*columns, strict=True))
@@ -96,11 +101,11 @@ def curves(report: Report) -> Iterator[Row]:
 def pairs_counts(report: Report) -> Iterator[Row]:
     """See FILES."""
     for of in (report.overall, *(target.counts for target in report.targets)):
+        repeats = {cell.fuzzer: (cell.n, cell.expected) for cell in of.cells}
         for pair in of.pairs:
             yield {
                 "target": of.target,
-                "x": pair.x,
-                "y": pair.y,
+                **_both(pair, repeats),
                 "u": pair.u,
                 "a12": pair.a12,
                 "effect": pair.effect,
@@ -114,18 +119,30 @@ def pairs_counts(report: Report) -> Iterator[Row]:
 def pairs_times(report: Report) -> Iterator[Row]:
     """See FILES."""
     for bug in report.bugs:
+        repeats = {finder.fuzzer: (finder.triggered.n, finder.triggered.expected) for finder in bug.finders}
         for pair in bug.pairs:
             yield {
                 "target": bug.target,
                 "bug": bug.name,
-                "x": pair.x,
-                "y": pair.y,
+                **_both(pair, repeats),
+                "restricted_mean_x_minus_y": bug.sooner(pair.y, pair.x),
                 "z": pair.z,
                 "p": pair.p,
                 "p_holm": pair.adjusted,
                 "exact": pair.exact,
                 "why_none": pair.why,
             }
+
+
+def _both(pair: CountPair | BugPair, repeats: Mapping[str, tuple[int, int]]) -> Row:
+    return {
+        "x": pair.x,
+        "repeats_x": repeats[pair.x][0],
+        "expected_x": repeats[pair.x][1],
+        "y": pair.y,
+        "repeats_y": repeats[pair.y][0],
+        "expected_y": repeats[pair.y][1],
+    }
 
 
 def bugs(report: Report) -> Iterator[Row]:
@@ -162,7 +179,8 @@ def sole(report: Report) -> Iterator[Row]:
             "repeats": seen.n,
             "expected": seen.expected,
             "others_repeats": of.others,
-            "repeats_missing_of": " ".join(of.unsure),
+            "others_expected": of.others_expected,
+            "not_sure_because": "; ".join(of.unsure),
         }
 
 

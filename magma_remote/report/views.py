@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sized
 from typing import TYPE_CHECKING
 
+from magma_remote.report.comparable import is_apart, tested_with, told_apart
 from magma_remote.report.repeats import Kind
-from magma_remote.report.statistics import ALPHA, share_interval
-from magma_remote.report.wording import DASH, NBSP, counted, number, of, percent, restricted_text, whole
+from magma_remote.report.wording import DASH, NBSP, counted, number, of, restricted_text, short_time, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 1500  # characters of a setting or a fact on the page
+_COLUMNS = 12  # fuzzers side by side
 
 
 def ranking(report: Report) -> tuple[str, ...]:
@@ -34,11 +35,15 @@ def lede(report: Report) -> str:
     """How large the campaign is and what it found, in a sentence or two."""
     seen = {kind: sum(any(finder.times(kind).seen for finder in bug.finders) for bug in report.bugs) for kind in Kind}
     repeats = max((cell.expected for target in report.targets for cell in target.counts.cells), default=0)
-    return (
+    size = (
         f"{counted(len(report.fuzzers), 'fuzzer')} on {counted(len(report.targets), 'target')}, "
-        f"{counted(repeats, 'repeat')}: {counted(seen[Kind.TRIGGERED], 'bug')} triggered of "
-        f"{whole(seen[Kind.REACHED])} reached."
+        f"{counted(repeats, 'repeat')}: "
     )
+    there, lost = len(report.experiment.trials), len(report.experiment.missing)
+    if not there:
+        return f"{size}none of the {whole(lost)} trials is here, so nothing is known of what they found."
+    found = f"{counted(seen[Kind.TRIGGERED], 'bug')} triggered of {whole(seen[Kind.REACHED])} reached"
+    return f"{size}{found}" + (f", in the {of(there, there + lost)} trials that are here." if lost else ".")
 
 
 def leader(report: Report) -> str:
@@ -50,27 +55,38 @@ def leader(report: Report) -> str:
     spread = first.spread[Kind.TRIGGERED]
     if spread is None or not spread.mean:
         return ""
-    close = [cell.fuzzer for cell in sorted(cells, key=_rank) if cell is not first]
-    level = [fuzzer for fuzzer in close if not _differ(report.overall, first.fuzzer, fuzzer)]
+    tested = tested_with(report.overall.pairs, first.fuzzer)
+    apart = told_apart(report.overall.pairs, first.fuzzer)
+    level = [f"{cell.fuzzer}{short(cell)}" for cell in sorted(cells, key=_rank) if cell.fuzzer in tested - apart]
     sd = f"{NBSP}±{NBSP}{number(spread.sd)}" if spread.sd is not None else ""
-    counted = f" ({of(first.n, first.expected)} repeats)" if first.n < first.expected else ""
-    text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{counted}"
-    text += f"; not told apart from it: {', '.join(level)}." if level else ", told apart from every other."
-    left_out = [f"{cell.fuzzer} ({cell.why})" for cell in report.overall.cells if not cell.spread[Kind.TRIGGERED]]
-    return text + (f" Not in this comparison: {'; '.join(left_out)}." if left_out else "")
+    text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{short(first)}"
+    if level:
+        text += f"; not told apart from it: {', '.join(level)}"
+    elif apart:
+        text += ", told apart from every other"
+    left_out = [
+        f"{cell.fuzzer} ({cell.why or 'it ran other programs'})"
+        for cell in report.overall.cells
+        if cell is not first and cell.fuzzer not in tested
+    ]
+    return f"{text}." + (f" Not compared with it: {'; '.join(left_out)}." if left_out else "")
 
 
-def _told_apart(counts: Counts) -> list[CountPair]:
-    return [pair for pair in counts.pairs if pair.adjusted is not None and pair.adjusted < ALPHA]
+def short(cell: Cell) -> str:
+    """` (9 of 10 repeats)` where some are not there, or ` (10 of 10 repeats, 2 watched in part)`; else empty."""
+    if cell.n == cell.expected and not cell.partly:
+        return ""
+    partly = f", {whole(cell.partly)} watched in part" if cell.partly else ""
+    return f" ({of(cell.n, cell.expected)} repeats{partly})"
 
 
-def _differ(counts: Counts, x: str, y: str) -> bool:
-    return any({pair.x, pair.y} == {x, y} for pair in _told_apart(counts))
-
-
-def told_apart(counts: Counts) -> str:
-    """`12 of 45 pairs differ`."""
-    return f"{len(_told_apart(counts))} of {counted(len(counts.pairs), 'pair')} differ"
+def pairs_line(counts: Counts) -> str:
+    """`12 of 45 pairs differ; repeats counted: afl 9 of 10`."""
+    pairs = [pair for pair in counts.pairs if pair.p is not None]
+    if not pairs:
+        return "no two were compared"
+    text = f"{sum(map(is_apart, pairs))} of {counted(len(pairs), 'pair')} differ" + ("" if len(pairs) > 1 else "s")
+    return text + _counted_repeats(counts)
 
 
 def distinct(cell: Cell, kind: str) -> str:
@@ -83,14 +99,28 @@ def found_line(target: Target) -> str:
     """`7 bugs triggered of 9 reached; repeats: afl 9 of 10`."""
     triggered = sum(any(finder.triggered.seen for finder in bug.finders) for bug in target.bugs)
     text = f"{counted(triggered, 'bug')} triggered of {len(target.bugs)} reached"
-    short = [f"{cell.fuzzer} {of(cell.n, cell.expected)}" for cell in target.counts.cells if cell.n < cell.expected]
-    return text + (f"; repeats counted: {', '.join(short)}, all of the others" if short else "")
+    return (text if target.trials else "no trial is here") + _counted_repeats(target.counts)
+
+
+def _counted_repeats(counts: Counts) -> str:
+    """Those of each fuzzer that lacks some."""
+    lacking = [f"{cell.fuzzer} {of(cell.n, cell.expected)}" for cell in counts.cells if cell.n < cell.expected]
+    others = ", all of the others" if len(lacking) < len(counts.cells) else ""
+    return f"; repeats counted: {', '.join(lacking)}{others}" if lacking else ""
+
+
+def nothing_found(target: Target) -> str:
+    """What is known where no bug of a target was reached."""
+    if not target.trials:
+        return "No trial is here: nothing is known of what it found."
+    of_all = f" in the {of(target.trials, target.expected)} trials that are here" * (target.trials < target.expected)
+    return f"No fuzzer reached a bug{of_all}."
 
 
 def bug_line(bug: Bug) -> str:
     """How often `bug` was triggered, and by whom not."""
     count, n = bug.total(Kind.TRIGGERED)
-    text = f"Triggered in {of(count, n)} repeats ({interval(count, n)})"
+    text = f"Triggered in {of(count, n)} repeats"
     text += f" of the {whole(planned(bug))} planned" if planned(bug) > n else ""
     without: dict[str, list[str]] = {}
     for finder in bug.finders:
@@ -105,15 +135,15 @@ def _else(finder: Finder) -> str:
     if not times.n:
         return "no repeat is complete"
     if finder.triggered.elsewhere:
-        return f"0 of {times.n}; in an incomplete repeat, yes"
-    return f"reached in {of(times.count, times.n)}" if times.count else f"not reached in {times.n}"
+        return f"0 of {times.n}; elsewhere, yes"
+    return f"reached in {count_text(times)}" if times.count else f"not reached in {whole(times.n)}{_planned(times)}"
 
 
 def reached_line(bug: Bug) -> str:
     """Who came how often to a bug that no counted repeat triggered."""
     who = [
-        f"{finder.fuzzer} {of(finder.reached.count, finder.reached.n)}"
-        + (" (triggered in an incomplete repeat)" if finder.triggered.elsewhere else "")
+        f"{finder.fuzzer} {count_text(finder.reached)}"
+        + (" (triggered in a repeat that does not count)" if finder.triggered.elsewhere else "")
         for finder in bug.finders
         if finder.reached.seen or finder.triggered.seen
     ]
@@ -121,8 +151,13 @@ def reached_line(bug: Bug) -> str:
 
 
 def count_text(times: Times) -> str:
-    """`9 of 10 repeats`, and how many were planned where they are not all there."""
-    return f"{of(times.count, times.n)}" + (f", {times.expected} planned" if times.n < times.expected else "")
+    """`9 of 10` repeats, and how many were planned where they are not all there."""
+    return f"{of(times.count, times.n)}{_planned(times)}"
+
+
+def _planned(times: Times) -> str:
+    planned = f", {whole(times.expected)} planned" if times.n < times.expected else ""
+    return planned + (f", {whole(times.partly)} watched in part" if times.partly else "")
 
 
 def extremes(spread: Spread) -> str:
@@ -143,12 +178,6 @@ def panel_label(finder: Finder, bug: Bug) -> str:
         f"{finder.fuzzer} on {bug.name}: triggered in {count_text(finder.triggered)} repeats, restricted mean "
         f"{restricted_text(finder.triggered)}; reached in {count_text(finder.reached)}"
     )
-
-
-def interval(count: int, n: int) -> str:
-    """Wilson's, in percent."""
-    ends = share_interval(count, n)
-    return f"{percent(ends[0]).removesuffix(' %')} {DASH} {percent(ends[1])}" if ends else DASH
 
 
 def planned(bug: Bug) -> int:
@@ -184,14 +213,35 @@ def by_pair(of_pairs: Counts | Bug) -> dict[tuple[str, str], tuple[float | None,
 def _both_ways(pair: CountPair | BugPair) -> tuple[float | None, float | None]:
     value = getattr(pair, "a12", None)
     if value is not None:
-        return value, 1 - value
+        straight = round(value, 2)  # as it is shown: both ways round are to add up to 1
+        return straight, 1 - straight
     z = getattr(pair, "z", None)
     return z, None if z is None else -z
 
 
 def apart(bug: Bug) -> bool:
     """Whether the log-rank test tells any two fuzzers apart on it, so that their letters say something."""
-    return any(pair.adjusted is not None and pair.adjusted < ALPHA for pair in bug.pairs)
+    return any(map(is_apart, bug.pairs))
+
+
+def difference(bug: Bug, x: str, y: str) -> str:
+    """By how much the restricted mean of x is sooner or later than that of y; a dash where one has none."""
+    seconds = bug.sooner(x, y)
+    if seconds is None:
+        return DASH
+    return f"{short_time(abs(seconds))} {'sooner' if seconds > 0 else 'later'}" if seconds else "alike"
+
+
+def uncompared(report: Report) -> list[str]:
+    """Targets that one fuzzer alone ran, where nothing can be found by only one of several."""
+    return [target.name for target in report.targets if len(target.counts.cells) < 2]  # noqa: PLR2004 - two can differ
+
+
+def blocks(names: Sequence[str]) -> list[Sequence[str]]:
+    """In even parts that are narrow enough for a page of paper."""
+    count = -(-len(names) // _COLUMNS) or 1
+    size = -(-len(names) // count)
+    return [names[at : at + size] for at in range(0, len(names), size)] if names else []
 
 
 def plain(value: object) -> str:

@@ -59,18 +59,9 @@ def p_value(p: float | None) -> str:
     if p < 0.001:  # noqa: PLR2004 - what follows is no longer read
         return "<0.001"
     if p < 0.1:  # noqa: PLR2004
-        return f"{p:.3f}" if round(p, 3) != ALPHA else f"{p:.4f}"
+        digits = 3 if round(p, 3) != ALPHA else 4
+        return f"{p:.{digits}f}" if round(p, digits) != ALPHA or p >= ALPHA else f"<{ALPHA}"
     return f"{p:.2f}".removesuffix(".00")
-
-
-def percent(share: float) -> str:
-    """`0.853` → `85 %`; nothing that is not whole is said to be 0 or 100."""
-    whole_percent = round(100 * share)
-    if share > 0 and not whole_percent:
-        return "<1 %"
-    if share < 1 and whole_percent == 100:  # noqa: PLR2004
-        return ">99 %"
-    return f"{whole_percent} %"
 
 
 def of(n: int, expected: int) -> str:

@@ -5,6 +5,7 @@ The tests share one lab and build on each other, because a deploy and its images
 
 from __future__ import annotations
 
+import csv
 import json
 import tarfile
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import pytest
 from tests.hosts import AFTERMATH, Look, connects, listening, look, starts
 from tests.keys import Thief
 from tests.lab import DISPATCHER, STRANGER, WORKERS, Lab, wait_for
-from tests.lab_campaign import TRIAL, TRIAL_SECONDS, TRIALS, Campaign, count, runs_on
+from tests.lab_campaign import TRIAL, TRIAL_SECONDS, TRIALS, Campaign, count, runs_on, status
 from tests.magma_reader import read_workdir
 
 if TYPE_CHECKING:
@@ -252,6 +253,42 @@ def test_collect_brings_all_of_it(campaign: Campaign, deployed: Lab, tmp_path: P
     for record in records:
         assert record["reason"] is None
         assert record["terminated_at"] - record["launched_at"] == pytest.approx(TRIAL_SECONDS, abs=2)
+
+
+def test_collect_reports_without_a_copy(campaign: Campaign, deployed: Lab, tmp_path: Path) -> None:
+    assert campaign.process.poll() == 0
+    played = deployed.play("collect.yml", "-e", f"collect_reports={tmp_path}").assert_ok()
+    folder = tmp_path / campaign.name
+    assert f"Complete: all {TRIALS} trials are here" in (folder / "report.html").read_text(encoding="utf-8")
+    assert f"{TRIALS} of {TRIALS} trials, 0 missing. Page: {folder}/report.html" in played.output
+    assert f"Verified: {TRIALS * 2} files of {TRIALS} trials" in played.output, "a ball.tar and a log each"
+    with (folder / "data" / "trials.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["host"] for row in csv.DictReader(stream)} <= {deployed.hostname(worker) for worker in WORKERS}
+    deployed.play("collect.yml", "-e", f"collect_reports={tmp_path}").assert_unchanged()
+
+
+def test_what_could_not_be_compared_is_refused(campaign: Campaign, deployed: Lab) -> None:
+    assert campaign.process.poll() == 0
+    campaign.write(repeat=TRIALS + 1, seconds=2 * TRIAL_SECONDS)
+    played = campaign.extend()
+    assert played.code != 0
+    assert f"TIMEOUT was {TRIAL_SECONDS} s, is {2 * TRIAL_SECONDS} s" in " ".join(played.output.split())
+    assert count(deployed, "done") == sum(status(deployed)["counts"].values()) == TRIALS
+
+
+def test_a_campaign_is_extended_by_what_is_not_there_yet(campaign: Campaign, deployed: Lab, tmp_path: Path) -> None:
+    before = deployed.shell(DISPATCHER, f"cd {CAMPAIGNS} && sha256sum */workdir/ar/{TRIAL}/*/ball.tar").text
+    campaign.write(repeat=TRIALS + 1)
+    campaign.extend().assert_ok()
+    assert count(deployed, "done") == sum(status(deployed)["counts"].values()) == TRIALS + 1
+    after = deployed.shell(DISPATCHER, f"cd {CAMPAIGNS} && sha256sum */workdir/ar/{TRIAL}/*/ball.tar").text
+    assert set(before.splitlines()) < set(after.splitlines())
+    assert len(after.splitlines()) == TRIALS + 1
+    played = deployed.play("collect.yml", "-e", f"collect_dest={tmp_path}", "-e", "require_complete=true").assert_ok()
+    assert f"{TRIALS + 1} of {TRIALS + 1} trials, 0 missing" in played.output
+    (edition,) = json.loads((tmp_path / campaign.name / "manifest.json").read_bytes())["campaign"]["editions"]
+    assert edition["jobs"] == TRIALS
+    campaign.extend().assert_unchanged()
 
 
 def test_the_second_worker_builds_no_image(campaign: Campaign, deployed: Lab) -> None:

@@ -8,11 +8,13 @@ import pytest
 
 from magma_remote.report.analysis import analyse
 from magma_remote.report.repeats import Kind
-from magma_remote.report.statistics import holm
+from magma_remote.report.statistics import ALPHA, holm
+from tests.experiments import generated
 from tests.found import experiment, lost, trial
 
 if TYPE_CHECKING:
     from magma_remote.model.experiment import Experiment
+    from magma_remote.report.figures import Cell
 
 
 def two_fuzzers() -> Experiment:
@@ -96,7 +98,58 @@ def test_a_bug_that_another_reaches_is_triggered_alone_but_not_reached_alone() -
 def test_what_a_missing_trial_might_have_found_makes_a_sole_finder_unsure() -> None:
     found = experiment(trial("afl/tiff/a/0", triggered={"T1": 5}), trial("b/tiff/a/0"), missing=(lost("b/tiff/a/1"),))
     (sole,) = analyse(found).soles
-    assert sole.unsure == ("b",)
+    assert sole.unsure == ("b: 1 repeat missing",)
+    assert (sole.others, sole.others_expected) == (1, 2)
+
+
+def test_a_fuzzer_that_was_watched_in_part_is_never_complete_evidence() -> None:
+    found = experiment(
+        *(trial(f"a/tiff/p/{run}", triggered={"T1": 40}) for run in range(5)),
+        *(trial(f"b/tiff/p/{run}", last=10) for run in range(5)),
+    )
+    report = analyse(found)
+    (target,) = report.targets
+    assert [cell.partly for cell in target.counts.cells] == [0, 5]
+    assert target.horizon == 10
+    assert target.notes == ("No repeat of b was watched beyond 10 s: restricted means go up to there",)
+    (sole,) = report.soles
+    assert sole.unsure == ("b: 5 repeats watched in part",)
+    finders = report.bugs[0].finders
+    assert [finder.triggered.restricted and finder.triggered.restricted.mean for finder in finders] == [10, 10]
+    assert [finder.triggered.partly for finder in finders] == [0, 5]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_top_are_the_best_and_who_is_not_told_apart_from_it(seed: int) -> None:
+    report = analyse(generated(fuzzers=6, targets=4, repeats=10, bugs=8, lost=60, seed=seed))
+    for counts in (report.overall, *(target.counts for target in report.targets)):
+        cells = {cell.fuzzer: cell for cell in counts.cells if cell.n}
+        best = max(cells.values(), key=mean_of)
+        tied = {name for name, cell in cells.items() if mean_of(cell) == mean_of(best)}
+        apart = {
+            pair.y if pair.x == best.fuzzer else pair.x
+            for pair in counts.pairs
+            if best.fuzzer in {pair.x, pair.y} and pair.adjusted is not None and pair.adjusted < ALPHA
+        }
+        if len(tied) == 1:
+            assert {name for name, cell in cells.items() if cell.top} == set(cells) - apart
+
+
+def mean_of(cell: Cell) -> float:
+    spread = cell.spread[Kind.TRIGGERED]
+    assert spread
+    return spread.mean
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(experiment(*(trial(f"{f}/tiff/p/{run}") for f in "ab" for run in range(3))), id="nothing found"),
+        pytest.param(experiment(*(trial(f"a/tiff/p/{run}", triggered={"T": 5}) for run in range(3))), id="one fuzzer"),
+    ],
+)
+def test_nobody_is_best_without_a_find_or_a_test(found: Experiment) -> None:
+    assert not any(cell.top for cell in analyse(found).targets[0].counts.cells)
 
 
 def test_a_bug_beside_a_missing_trial_keeps_others_from_being_alone() -> None:
@@ -131,6 +184,31 @@ def test_all_targets_together_count_repeats_that_are_complete_on_each() -> None:
     spread = cell.spread[Kind.TRIGGERED]
     assert spread is not None
     assert spread.mean == 2
+
+
+def test_run_ties_nothing_together_across_targets() -> None:
+    found = experiment(
+        trial("afl/png/a/0", triggered={"P1": 5}),
+        trial("afl/tiff/a/1", triggered={"T1": 5, "T2": 5}),
+        missing=(lost("afl/png/a/1"), lost("afl/tiff/a/0")),
+    )
+    (cell,) = analyse(found).overall.cells
+    spread = cell.spread[Kind.TRIGGERED]
+    assert (cell.n, cell.expected, spread and spread.mean) == (1, 2, 3.0)
+
+
+def test_who_ran_elsewhere_is_not_compared_for_that_reason() -> None:
+    report = analyse(experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/png/p/0")))
+    (pair,) = report.overall.pairs
+    assert pair.why == "it did not run on png; it did not run on tiff"
+
+
+def test_repeats_of_another_fuzzer_are_not_missed() -> None:
+    found = experiment(
+        *(trial(f"a/tiff/p/{run}") for run in range(2)), *(trial(f"b/tiff/p/{run}") for run in range(4)), repeat=4
+    )
+    cells = analyse(found).targets[0].counts.cells
+    assert [(cell.n, cell.expected) for cell in cells] == [(2, 2), (4, 4)]
 
 
 def test_a_fuzzer_that_left_a_target_out_is_not_compared_on_all() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
+from math import comb
 from random import Random
 
+import numpy as np
 import pytest
 from scipy import stats
 
-from magma_remote.report.statistics_pairs import effect_word, letters, log_rank, mann_whitney
+from magma_remote.report.statistics_pairs import _scores, effect_word, letters, log_rank, mann_whitney
 from tests.survival_data import CALLAERT_0, CALLAERT_1, CONTROL, NEW_DRUG, PLACEBO, SIX_MP, Sample, sample
 
 with warnings.catch_warnings():
@@ -97,17 +100,56 @@ def test_exact_log_rank_as_published(x: Sample, y: Sample, p: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_log_rank_of_ten_against_ten_is_that_of_lifelines(seed: int) -> None:
+def test_log_rank_of_many_is_that_of_lifelines(seed: int) -> None:
     random = Random(seed)
     x, y = (
-        sample([min(100, random.choice([5, 10, 20, 40, 80, 160])) for _ in range(10)], random.sample(range(10), 2))
+        sample([min(100, random.randrange(5, 160, 5)) for _ in range(25)], random.sample(range(25), 5))
         for _ in range(2)
     )
     result = log_rank(*x, *y)
     theirs = logrank_test(x[0], y[0], x[1], y[1])
     assert result is not None
+    assert not result.exact
     assert result.z**2 == pytest.approx(theirs.test_statistic)
     assert result.p == pytest.approx(theirs.p_value)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_exact_log_rank_is_the_share_of_all_splits(seed: int) -> None:
+    random = Random(seed)
+    sizes = random.randint(1, 6), random.randint(1, 6)
+    x, y = (
+        sample([random.choice([5, 10, 20, 40, 60]) for _ in range(size)], random.sample(range(size), size // 2))
+        for size in sizes
+    )
+    result = log_rank(*x, *y)
+    if result is None:
+        assert not np.concatenate([x[1], y[1]]).any()
+        return
+    scores = _scores(np.concatenate([x[0], y[0]]), np.concatenate([x[1], y[1]]))
+    sums = [abs(sum(chosen)) for chosen in combinations(scores.tolist(), sizes[0])]
+    told = abs(scores[: sizes[0]].sum())
+    assert result.exact
+    assert result.p == pytest.approx(sum(other >= told - 1e-9 for other in sums) / len(sums))
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "p"),
+    [
+        pytest.param(1, 10, 1.0, id="1 of 10"),
+        pytest.param(4, 10, 2 * comb(16, 6) / comb(20, 10), id="4 of 10"),
+        pytest.param(7, 10, 2 * comb(13, 3) / comb(20, 10), id="7 of 10"),
+        pytest.param(10, 10, 2 / comb(20, 10), id="10 of 10"),
+        pytest.param(20, 40, 2 * comb(60, 20) / comb(80, 40), id="20 of 40"),
+    ],
+)
+def test_log_rank_against_a_fuzzer_that_never_triggers_it(count: int, n: int, p: float) -> None:
+    found = sample([float(min(run + 1, count + 1)) for run in range(n)], set(range(count, n)))
+    times = np.where(found[1], found[0], 60.0)
+    result = log_rank(times, found[1], *sample([60.0] * n, set(range(n))))
+    assert result is not None
+    assert result.exact
+    assert result.p == pytest.approx(p)
 
 
 @pytest.mark.parametrize(

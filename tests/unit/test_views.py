@@ -7,7 +7,16 @@ import pytest
 from magma_remote.report.analysis import analyse
 from magma_remote.report.few import few_for_times
 from magma_remote.report.repeats import Kind
-from magma_remote.report.views import distinct, leader, plain
+from magma_remote.report.views import (
+    blocks,
+    distinct,
+    found_line,
+    leader,
+    lede,
+    nothing_found,
+    pairs_line,
+    plain,
+)
 from magma_remote.report.wording import DASH
 from tests.found import experiment, lost, trial
 
@@ -22,7 +31,67 @@ def test_the_leader_is_told_apart_only_from_whom_it_was_compared_with() -> None:
     )
     said = leader(analyse(found))
     assert "told apart from every other. " in said
-    assert said.endswith("Not in this comparison: c (no repeat is complete everywhere).")
+    assert said.endswith("Not compared with it: c (no repeat is complete on tiff).")
+
+
+def test_who_ran_other_programs_is_not_said_to_be_level() -> None:
+    found = experiment(
+        *(trial(f"{f}/tiff/p/{run}", triggered={"T1": 5}) for f in "ab" for run in range(5)),
+        *(trial(f"a/tiff/q/{run}", triggered={"T2": 5}) for run in range(5)),
+    )
+    report = analyse(found)
+    assert (
+        leader(report) == "Most bugs per repeat: a, 2.0\xa0±\xa00.0. Not compared with it: b (it ran other programs)."
+    )
+    cells = report.targets[0].counts.cells
+    assert [(cell.letters, cell.top) for cell in cells] == [("", False)] * 2
+    assert [finder.letters for bug in report.bugs for finder in bug.finders] == [""] * 4
+    (sole,) = report.soles
+    assert (sole.bug.name, sole.unsure) == ("T2", ("b: ran other programs",))
+
+
+def test_a_fuzzer_that_lacks_repeats_is_level_with_a_word_of_it() -> None:
+    found = experiment(
+        *(trial(f"{f}/tiff/p/{run}", triggered={"T1": 5}) for f in "ab" for run in range(5) if (f, run) != ("b", 0)),
+        missing=(lost("b/tiff/p/0"),),
+    )
+    assert "not told apart from it: b (4 of 5 repeats)." in leader(analyse(found))
+
+
+def test_nothing_is_known_where_no_trial_is_here() -> None:
+    report = analyse(experiment(missing=tuple(lost(f"{f}/tiff/p/{run}") for f in "ab" for run in range(2))))
+    assert lede(report) == (
+        "2 fuzzers on 1 target, 2 repeats: none of the 4 trials is here, so nothing is known of what they found."
+    )
+    (target,) = report.targets
+    assert found_line(target) == "no trial is here; repeats counted: a 0 of 2, b 0 of 2"
+    assert nothing_found(target) == "No trial is here: nothing is known of what it found."
+
+
+def test_some_trials_found_nothing() -> None:
+    (target,) = analyse(experiment(trial("a/tiff/p/0"), missing=(lost("a/tiff/p/1"),))).targets
+    assert nothing_found(target) == "No fuzzer reached a bug in the 1 of 2 trials that are here."
+
+
+def test_a_line_on_pairs_names_who_lacks_repeats() -> None:
+    found = experiment(
+        *(trial(f"a/tiff/p/{run}", triggered=dict.fromkeys(BUGS, 5)) for run in range(5)),
+        *(trial(f"b/tiff/p/{run}") for run in range(4)),
+        missing=(lost("b/tiff/p/4"),),
+    )
+    assert pairs_line(analyse(found).targets[0].counts) == (
+        "1 of 1 pair differs; repeats counted: b 4 of 5, all of the others"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(0, []), (1, [1]), (12, [12]), (13, [7, 6]), (24, [12, 12]), (25, [9, 9, 7])]
+)
+def test_parts_of_a_wide_table(count: int, sizes: list[int]) -> None:
+    names = [str(number) for number in range(count)]
+    found = blocks(names)
+    assert [len(block) for block in found] == sizes
+    assert [name for block in found for name in block] == names
 
 
 def test_nothing_is_said_of_a_fuzzer_without_any_trial() -> None:
@@ -37,7 +106,7 @@ def test_nothing_is_said_of_a_fuzzer_without_any_trial() -> None:
         pytest.param(3, 1, False, id="2 of 20 splits"),
         pytest.param(4, 1, True, id="2 of 70 splits"),
         pytest.param(4, 2, False, id="2 of 70 splits, twice"),
-        pytest.param(9, 4, True, id="chi-squared"),
+        pytest.param(9, 4, True, id="2 of 48620 splits, four times"),
     ],
 )
 def test_tests_that_cannot_tell_are_named(repeats: int, bugs: int, can_tell: bool) -> None:  # noqa: FBT001

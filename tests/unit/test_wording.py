@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from magma_remote.report.wording import DASH, number, p_value, percent, short_time, time_range
+from magma_remote.report.wording import DASH, number, p_value, short_time, time_range
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,6 @@ def test_a_range_has_one_unit_where_it_can() -> None:
 )  # fmt: skip
 def test_a_p_value(p: float | None, text: str) -> None:
     assert p_value(p) == text
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0.0, "0 %"), (0.002, "<1 %"), (0.853, "85 %"), (0.999, ">99 %"), (1.0, "100 %")]
-)
-def test_a_share(share: float, text: str) -> None:
-    assert percent(share) == text
 
 
 def test_a_mean_or_its_absence() -> None:
