@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from magma_remote.model.canaries import Bugs
 from magma_remote.model.entries import (
     CampaignEntry,
     CampaignState,
@@ -18,6 +19,10 @@ from magma_remote.model.entries import (
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Heartbeat, Inability, Place, RunStatus, WorkerState
 from magma_remote.model.outcome import Reason
+from magma_remote.model.standing import Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ODD = "é \N{GRINNING FACE} \udcff '\"\n"  # a path of other bytes comes so over the wire
 
@@ -95,3 +100,22 @@ def a_job(number: int = 0, **fields_: Any) -> JobEntry:
 def a_run(run: str, number: int = 0, **fields_: Any) -> RunEntry:
     values: dict[str, Any] = {"attempt": 1, "worker": "w1", "state": RunState.RUNNING}
     return RunEntry(run=run, number=number, **values | fields_)
+
+
+def pairs_of(jobs: Iterable[JobEntry], runs: Iterable[RunEntry]) -> tuple[Pair, ...]:
+    """The pairs of a campaign's jobs and of its runs, counted from scratch: what a ledger's own count must be."""
+    counts: dict[tuple[str, str], dict[JobState, int]] = {}
+    where: dict[int, tuple[str, str]] = {}
+    for entry in jobs:
+        key = where[entry.number] = (entry.job.fuzzer, entry.job.target)
+        of_pair = counts.setdefault(key, {})
+        of_pair[entry.state] = of_pair.get(entry.state, 0) + 1
+    bugs: dict[tuple[str, str], Bugs] = {}
+    for run in runs:
+        if run.state is RunState.KEPT and run.number in where:
+            found = Bugs(reached=frozenset(run.reached), triggered=frozenset(run.triggered))
+            bugs[where[run.number]] = bugs.get(where[run.number], Bugs()) | found
+    return tuple(
+        Pair(fuzzer=fuzzer, target=target, counts=counted, bugs=bugs.get((fuzzer, target), Bugs()))
+        for (fuzzer, target), counted in sorted(counts.items())
+    )

@@ -81,14 +81,12 @@ class WorkerSettings:
     """worker.hjson. Paths are absolute, with all links resolved.
 
     Results are fetched from `worker_ip` as `ssh_user` at `ssh_port`, and kept afterwards with `keep_workdirs`.
-    `dispatcher_ip` names the dispatcher's machine. The worker's own work keeps to `housekeeping_cpus` where there
-    are any. The dispatcher's images come through `registry` (host:port); `magma` is None where there is no tree to
-    build from, which needs a `registry`.
+    The worker's own work keeps to `housekeeping_cpus` where there are any. The dispatcher's images come through
+    `registry` (host:port); `magma` is None where there is no tree to build from, which needs a `registry`.
     """
 
     workdirs: Path
     keep_workdirs: bool
-    dispatcher_ip: str
     worker_ip: str
     queue: Address
     magma: Path | None = None
@@ -149,7 +147,6 @@ def read_worker(document: Table, *, locate: Callable[[str], Path], name: str, us
     settings = WorkerSettings(
         workdirs=reader.path("WORKDIRS") or Path(),
         keep_workdirs=reader.fields.flag("KEEP_WORKDIRS"),
-        dispatcher_ip=dispatcher,
         worker_ip=reader.text("WORKER_IP", parse_host, _HOST) or LOOPBACK,
         queue=reader.text("QUEUE", Address.parse, _QUEUE) or Address(host=dispatcher),
         magma=reader.path("MAGMA"),

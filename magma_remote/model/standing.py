@@ -138,25 +138,6 @@ def standing(
     )
 
 
-def pairs_of(jobs: Iterable[JobEntry], runs: Iterable[RunEntry]) -> tuple[Pair, ...]:
-    """The pairs of a campaign's jobs and of its runs; slow for a ledger of many, which had better keep count."""
-    counts: dict[tuple[str, str], dict[JobState, int]] = {}
-    where: dict[int, tuple[str, str]] = {}
-    for entry in jobs:
-        key = where[entry.number] = (entry.job.fuzzer, entry.job.target)
-        of_pair = counts.setdefault(key, {})
-        of_pair[entry.state] = of_pair.get(entry.state, 0) + 1
-    bugs: dict[tuple[str, str], Bugs] = {}
-    for run in runs:
-        if run.state is RunState.KEPT and run.number in where:
-            found = Bugs(reached=frozenset(run.reached), triggered=frozenset(run.triggered))
-            bugs[where[run.number]] = bugs.get(where[run.number], Bugs()) | found
-    return tuple(
-        Pair(fuzzer=fuzzer, target=target, counts=counted, bugs=bugs.get((fuzzer, target), Bugs()))
-        for (fuzzer, target), counted in sorted(counts.items())
-    )
-
-
 def _totals(pairs: Sequence[Pair]) -> dict[JobState, int]:
     return {state: sum(pair.counts.get(state, 0) for pair in pairs) for state in JobState}
 

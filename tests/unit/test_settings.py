@@ -89,7 +89,6 @@ def test_a_worker_with_the_least() -> None:
     assert worker(with_all(WORKER, "")) == WorkerSettings(
         workdirs=Path("/here/workdirs"),
         keep_workdirs=False,
-        dispatcher_ip="10.0.0.1",
         worker_ip="10.0.0.2",
         queue=Address(host="10.0.0.1", port=11300),
         magma=Path("/here/magma"),

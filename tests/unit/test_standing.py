@@ -11,8 +11,8 @@ from magma_remote.model.canaries import Bugs
 from magma_remote.model.entries import CampaignState, JobState, RunState, WorkerEntry
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import RunStatus, WorkerState
-from magma_remote.model.standing import Pair, Standing, pairs_of, standing
-from tests.ledgers import BEAT, CAMPAIGN, a_job, a_run
+from magma_remote.model.standing import Pair, Standing, standing
+from tests.ledgers import BEAT, CAMPAIGN, a_job, a_run, pairs_of
 
 NOW = 1000.0
 OPEN = replace(CAMPAIGN, state=CampaignState.OPEN, ended_at=None, timeout=100.0)
