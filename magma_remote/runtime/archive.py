@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
 from magma_remote.model.layout import TARBALL, trial_key
+from magma_remote.runtime.files import sync_folder
 
 if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
@@ -33,7 +34,7 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
             _tar(shared, staged / TARBALL)
         entry.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(entry)
-        _sync(entry.parent)
+        sync_folder(entry.parent)
     except OSError as error:
         shutil.rmtree(staged, ignore_errors=True)
         raise StorageError(f"{entry} could not be written: {error.strerror or error}") from error
@@ -60,11 +61,3 @@ def _readable(shared: Path, member: tarfile.TarInfo) -> tarfile.TarInfo:
     if (member.isdir() or member.isreg()) and member.mode & wanted != wanted and member.uid == os.getuid():
         (shared / member.name).chmod(member.mode | wanted)
     return member
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

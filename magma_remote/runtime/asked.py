@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.errors import UsageError
 from magma_remote.model.asked import Asked, Why
 from magma_remote.model.entries import JobState
-from magma_remote.runtime.state import read_json
+from magma_remote.runtime.files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

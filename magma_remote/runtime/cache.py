@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import StorageError
 from magma_remote.model.layout import trial_key
 from magma_remote.model.units import human_bytes
+from magma_remote.runtime.storage import free_bytes, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 SHM = Path("/dev/shm")  # noqa: S108 - the one tmpfs that every Linux has and every user may write
 COMPLETE = "trial.json"
 LEAST_ROOM = 32 << 20
-_FULL = 64 << 10
 _ON_DISK = "or set CACHE_ON_DISK: true in the campaign file"
 
 
@@ -120,17 +120,6 @@ class Shared:
     def remove(self) -> None:
         """Remove it with all that is in it."""
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def is_full(path: Path) -> bool:
-    """Whether the file system has no room for another canary dump."""
-    return free_bytes(path) < _FULL
-
-
-def free_bytes(path: Path) -> int:
-    """What this user may still write on a file system."""
-    room = os.statvfs(path)
-    return room.f_bavail * room.f_frsize
 
 
 def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = Path("/proc/mounts")) -> int:

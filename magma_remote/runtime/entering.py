@@ -15,7 +15,8 @@ from magma_remote.errors import CorruptError
 from magma_remote.model.document import show
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import NAME, Entry, Kind, Manifest, from_wire
-from magma_remote.runtime.manifest import compare, replace_file, sync_folder
+from magma_remote.runtime.files import replace_file, sync_folder
+from magma_remote.runtime.manifest import compare
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from magma_remote.model.layout import trial_key
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.asked import PROVENANCE
 from magma_remote.runtime.experiment import read_experiment
+from magma_remote.runtime.files import read_json
 from magma_remote.runtime.provenance import VERSION, file_digest, is_as_written
-from magma_remote.runtime.state import read_json
 from magma_remote.runtime.verifying_trial import Expected
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import BusyError, UsageError
 from magma_remote.runtime import preflight
-from magma_remote.runtime.cache import Cache, free_bytes
+from magma_remote.runtime.cache import Cache
 from magma_remote.runtime.experiment import present_trials
 from magma_remote.runtime.extracting_images import TrialImages
 from magma_remote.runtime.extracting_pool import ExtractPool
@@ -18,7 +18,7 @@ from magma_remote.runtime.extracting_trial import Site
 from magma_remote.runtime.housekeeping import keep_off, reap, stay_on
 from magma_remote.runtime.images import Images
 from magma_remote.runtime.signals import on_stop, raise_stopped
-from magma_remote.runtime.storage import storage_errors
+from magma_remote.runtime.storage import free_bytes, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from magma_remote.model.jobs import Job
 from magma_remote.model.layout import TARBALL, Workdir, trial_key
 from magma_remote.model.pocs import INDEX, Extracted, index_of
+from magma_remote.runtime.files import write_json
 from magma_remote.runtime.provenance_trial import read_object
-from magma_remote.runtime.state import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,10 +13,11 @@ from magma_remote.model.campaign import Campaign
 from magma_remote.model.outcome import Kill
 from magma_remote.model.pocs import Ended, Extracted
 from magma_remote.model.units import Duration, human_bytes
-from magma_remote.runtime.cache import Shared, free_bytes
+from magma_remote.runtime.cache import Shared
 from magma_remote.runtime.contained import Contained
 from magma_remote.runtime.extract import extract
-from magma_remote.runtime.folders import remove_tree
+from magma_remote.runtime.files import remove_tree
+from magma_remote.runtime.storage import free_bytes
 from magma_remote.runtime.unpacking import Source
 
 if TYPE_CHECKING:
@@ -101,7 +103,8 @@ class TrialExtraction:
             with self._contained.container(self._spec(shared)) as running:
                 found = extract(site.runner, running, shared.path, site.workdir.pocs, task.job)
         finally:
-            remove_tree(folder)
+            with suppress(OSError):
+                remove_tree(folder)
         extracted = Extracted(
             trial=task.trial,
             findings=found.findings,

@@ -8,12 +8,9 @@ stands for a complete one from its last step on (its mark), `runs/confirmed/RUN.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import StorageError, UsageError, WireError
@@ -21,11 +18,12 @@ from magma_remote.model import wire
 from magma_remote.model.layout import Workdir, trial_name
 from magma_remote.model.messages import Feedback, JobMessage, Place
 from magma_remote.ports import Assignment, Kept, RunEnded
-from magma_remote.runtime.state import read_json, write_json
+from magma_remote.runtime.files import read_json, remove_tree, write_json
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from magma_remote.ports import Guards
 
@@ -126,8 +124,9 @@ class Folders:
                 mark.unlink()
 
     def remove(self, config_id: str, run: str) -> None:
-        """Remove a run's folder with all that is in it."""
-        remove_tree(self.workdir(config_id, run).root)
+        """Remove a run's folder with all that is in it, as far as this user may."""
+        with suppress(OSError):
+            remove_tree(self.workdir(config_id, run).root)
 
     def save_log(self, assignment: Assignment) -> str:
         """Keep the container log of a run that failed, whose folder is about to go; its path, empty without one."""
@@ -145,7 +144,8 @@ class Folders:
         for folder in sorted(self._root.glob(f"{_RUN_FOLDER}*_*/")):
             if folder.name.rpartition("_")[2] not in marked:
                 log.info("removed %s, left incomplete by a worker that died", folder)
-                remove_tree(folder)
+                with suppress(OSError):
+                    remove_tree(folder)
 
     def _mark(self, run: str) -> Path:
         return self._runs / f"{run}.json"
@@ -202,16 +202,3 @@ def _mark_of(kept: Kept) -> dict[str, Any]:
         "cpus": list(assignment.cpus),
         "message": ended.message,
     }
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder as far as this user may, also what a fuzzer closed to its own owner."""
-    shutil.rmtree(path, ignore_errors=True)
-    if not path.exists():
-        return
-    for folder, names, _ in os.walk(path):
-        for inner in (Path(folder, name) for name in names):
-            with suppress(OSError):
-                if not inner.is_symlink():
-                    inner.chmod(0o700)
-    shutil.rmtree(path, ignore_errors=True)

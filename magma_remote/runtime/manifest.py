@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import CorruptError, WireError
 from magma_remote.model.document import show
 from magma_remote.model.manifest import MODE_BITS, NAME, Entry, Kind, Manifest, read, to_wire, write
+from magma_remote.runtime.files import replace_file
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -33,26 +34,6 @@ def write_manifest(folder: Path) -> str:
         data = write(Manifest.of(scan(folder, hashed=True))).encode()
         replace_file(folder / NAME, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file in one step that survives a power cut."""
-    partial = path.with_name(f".{path.name}.new")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def load(folder: Path, expected_sha256: str) -> Manifest:

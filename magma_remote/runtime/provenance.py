@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 from magma_remote import __version__
 from magma_remote.model.entries import JobState
 from magma_remote.runtime.asked import PROVENANCE
-from magma_remote.runtime.manifest import sync_folder
+from magma_remote.runtime.files import sync_folder, write_json
 from magma_remote.runtime.provenance_trial import read_object, trial_facts
-from magma_remote.runtime.state import write_json
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:

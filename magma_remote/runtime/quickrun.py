@@ -13,6 +13,7 @@ from magma_remote.model.result import Result
 from magma_remote.runtime import preflight, state
 from magma_remote.runtime.archive import publish
 from magma_remote.runtime.cache import Cache, Shared, check_room
+from magma_remote.runtime.files import read_json, write_json
 from magma_remote.runtime.housekeeping import keep_off, reap, stay_on
 from magma_remote.runtime.images import Images
 from magma_remote.runtime.pool import Pool
@@ -130,7 +131,7 @@ def _archive_kept(order: Order, cache: Cache, reporter: Reporter) -> dict[Job, R
         kept = Shared(cache.trial(job))
         if kept.complete.is_file():
             try:
-                state.write_json(order.workdir.record(job), state.read_json(kept.complete))
+                write_json(order.workdir.record(job), read_json(kept.complete))
                 if not order.workdir.entry(job).exists():
                     publish(kept.path, order.workdir, job, plain=order.campaign.no_archive)
                     reporter.note(f"Archived {job}, which an earlier run had completed")

@@ -7,22 +7,20 @@ a whole result that is not merged, or the rest of one. `FOLDER.gone` is only to 
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import CorruptError, StorageError, TransferError
-from magma_remote.runtime.cache import is_full
 from magma_remote.runtime.entering import Entering, check_contents, is_entered
-from magma_remote.runtime.manifest import load, sync_folder, verify
-from magma_remote.runtime.storage import storage_errors
+from magma_remote.runtime.files import remove_tree, sync_file_system, sync_folder
+from magma_remote.runtime.manifest import load, verify
+from magma_remote.runtime.storage import is_full, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from magma_remote.model.entries import RunEntry
     from magma_remote.model.jobs import Job
@@ -71,7 +69,7 @@ class MergedResults:
                 raise StorageError(f"{self.temp} is full: make room, fetching goes on then ({error})") from error
             raise
         except CorruptError:
-            remove(part)  # what was altered on its way is not taken for the beginning of the next try's
+            remove_tree(part)  # what was altered on its way is not taken for the beginning of the next try's
             raise
 
     def merge(self, run: RunEntry, job: Job) -> None:
@@ -108,7 +106,7 @@ class MergedResults:
         try:
             verify(part, run.manifest)
         except CorruptError:
-            remove(part)
+            remove_tree(part)
             raise
         sync_file_system(part)
         part.rename(near)
@@ -118,7 +116,7 @@ class MergedResults:
         _, name = _place(run)
         with storage_errors(_AGAIN):
             for folder in (self.temp, self.merging):
-                remove(folder / f"{name}{PART}")
+                remove_tree(folder / f"{name}{PART}")
                 _retire(folder / name)
 
     def finish(self) -> None:
@@ -129,7 +127,7 @@ class MergedResults:
             if kept:
                 raise StorageError(f"{kept[0]} is not merged, and with it {len(kept) - 1} more: {self.temp} is kept")
             for folder in (self.temp, self.merging):
-                remove(folder)
+                remove_tree(folder)
 
 
 def _place(run: RunEntry) -> tuple[Place, str]:
@@ -148,30 +146,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 def _retire(folder: Path) -> None:
     """Remove a folder whose name means something: not half of it stays under that name."""
     gone = folder.with_name(f"{folder.name}{GONE}")
-    remove(gone)
+    remove_tree(gone)
     if folder.exists():
         folder.rename(gone)
-        remove(gone)
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it, folders that a fuzzer closed too; links are not followed."""
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    folder.chmod(0o700)
-    for parent, names, _ in os.walk(folder):
-        for name in names:
-            below = Path(parent, name)
-            if not below.is_symlink():
-                below.chmod(0o700)
-    shutil.rmtree(folder)
-
-
-def sync_file_system(path: Path) -> None:
-    """Make all that was written to a file system survive a power cut, whatever the number of files."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(ctypes.get_errno(), "cannot be written to the disk", str(path))
-    finally:
-        os.close(descriptor)
+        remove_tree(gone)

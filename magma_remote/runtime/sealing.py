@@ -12,7 +12,8 @@ from magma_remote.model.manifest import MODE_BITS, Entry, Kind, Manifest
 from magma_remote.model.manifest import write as write_text
 from magma_remote.runtime.asked import PROVENANCE
 from magma_remote.runtime.entering import manifest_path
-from magma_remote.runtime.manifest import replace_file, scan_below
+from magma_remote.runtime.files import replace_file
+from magma_remote.runtime.manifest import scan_below
 from magma_remote.runtime.provenance import ORIGIN, head, write
 from magma_remote.runtime.provenance_trial import digest_of, read_object, trial_facts
 from magma_remote.runtime.storage import storage_errors

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from magma_remote.errors import StorageError, UsageError
+from magma_remote.errors import UsageError
 from magma_remote.model.campaign import Campaign, CanaryMode
 from magma_remote.model.comparable import settings
 from magma_remote.model.result import Result
 from magma_remote.model.units import Duration
+from magma_remote.runtime.files import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
 
 VERSION = 1
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a file by a JSON text in one step; StorageError where that fails."""
-    partial = path.with_name(f".{path.name}.new")
-    try:
-        with partial.open("w") as file:
-            json.dump(value, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise StorageError(f"{path} could not be written: {error.strerror}") from error
 
 
 def comparable(campaign: Campaign) -> dict[str, Any]:
@@ -140,12 +122,3 @@ def refuse_foreign(workdir: Workdir) -> None:
         raise UsageError(
             f"{workdir.root} is not empty ({found[0]}) and holds no campaign of this program: take another --workdir"
         )
-
-
-def read_json(path: Path, otherwise: str = "take a new --workdir") -> dict[str, Any]:
-    """A JSON object that we wrote; UsageError, with what to do, where it cannot be read."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): {otherwise}") from error
-    return value if isinstance(value, dict) else {}

@@ -20,12 +20,13 @@ from magma_remote.model.outcome import Reason
 from magma_remote.ports import Kept, Prepared, RunEnded
 from magma_remote.runtime import preflight
 from magma_remote.runtime.beside import News, beside
-from magma_remote.runtime.cache import LEAST_ROOM, free_bytes
+from magma_remote.runtime.cache import LEAST_ROOM
 from magma_remote.runtime.folders import Folders
 from magma_remote.runtime.station_health import Health
 from magma_remote.runtime.station_run import Run
 from magma_remote.runtime.station_settings import Machine
 from magma_remote.runtime.station_setup import Preparation, clear_caches, is_same_setup
+from magma_remote.runtime.storage import free_bytes
 from magma_remote.runtime.watch import Watch
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
-"""What it means to a person that a file system is full or closed."""
+"""Whether a file system is full or closed, and what that means to a person."""
 
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ from magma_remote.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = 64 << 10
 
 
 @contextmanager
@@ -34,3 +37,14 @@ def is_no_room(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     return error is not None and error.errno in _NO_ROOM
+
+
+def is_full(path: Path) -> bool:
+    """Whether the file system has no room for another canary dump."""
+    return free_bytes(path) < _FULL
+
+
+def free_bytes(path: Path) -> int:
+    """What this user may still write on a file system."""
+    room = os.statvfs(path)
+    return room.f_bavail * room.f_frsize

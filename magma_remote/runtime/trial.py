@@ -17,10 +17,10 @@ from magma_remote.runtime.archive import publish
 from magma_remote.runtime.cache import Shared
 from magma_remote.runtime.contained import Contained
 from magma_remote.runtime.extract import extract
+from magma_remote.runtime.files import write_json
 from magma_remote.runtime.housekeeping import stay_on
 from magma_remote.runtime.output import Output, await_launch, save_output
 from magma_remote.runtime.patience import patiently
-from magma_remote.runtime.state import write_json
 from magma_remote.runtime.storage import is_no_room
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from magma_remote.model.campaign import Campaign
 from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration, Size
-from magma_remote.runtime import cache
-from magma_remote.runtime.cache import LEAST_ROOM, Cache, Shared, check_room, is_full, reap_others
+from magma_remote.runtime.cache import LEAST_ROOM, Cache, Shared, check_room, reap_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,12 +169,6 @@ def test_caches_of_others(
 def test_nothing_of_others_is_fine(shm: Path, workdir: Workdir) -> None:
     mine, _ = cache_for(shm, workdir)
     assert reap_others(lambda _path: True, mine) == []
-
-
-@pytest.mark.parametrize(("count", "full"), [(cache._FULL, False), (cache._FULL - 512, True), (0, True)])
-def test_full(free: Callable[[int], None], tmp_path: Path, count: int, *, full: bool) -> None:
-    free(count)
-    assert is_full(tmp_path) == full
 
 
 def test_a_folder_that_is_not_ours_is_refused(shm: Path, workdir: Workdir, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from magma_remote.adapters.memory import MemoryGuards
 from magma_remote.errors import StorageError, UsageError
-from magma_remote.runtime.folders import open_workdirs, remove_tree
+from magma_remote.runtime.folders import open_workdirs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,16 +77,3 @@ def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
 def test_an_error_of_the_block_stays_its_own(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), open_workdirs(tmp_path, "w1", MemoryGuards()):
         (tmp_path / "none").read_text()
-
-
-def test_a_folder_that_a_fuzzer_closed_is_removed(tmp_path: Path) -> None:
-    closed, elsewhere = tmp_path / "run/ar/closed", tmp_path / "elsewhere"
-    (closed / "deeper").mkdir(parents=True)
-    (closed / "deeper/file").write_text("")
-    elsewhere.mkdir(mode=0o750)
-    (closed / "link").symlink_to(elsewhere)
-    (closed / "deeper").chmod(0)
-    closed.chmod(0)
-    remove_tree(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-    assert elsewhere.stat().st_mode & 0o777 == 0o750

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from magma_remote.errors import StorageError, UsageError
+from magma_remote.errors import UsageError
 from magma_remote.model.campaign import Campaign, CanaryMode, WorkerMode
 from magma_remote.model.canaries import Bugs
 from magma_remote.model.container import environment, labels
@@ -20,6 +20,7 @@ from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
 from magma_remote.model.units import Duration, Size
 from magma_remote.runtime import state
+from magma_remote.runtime.files import write_json
 
 JOB = Job(repeat=2, fuzzer="afl", target="libpng", program="readpng", args="-M @@", fuzzargs="-x a,b")
 CAMPAIGN = Campaign(repeat=3, fuzzers=("afl",), targets=("libpng",), timeout=Duration.parse("24h"))
@@ -154,7 +155,7 @@ def test_what_an_earlier_run_knew(workdir: Workdir) -> None:
     result = Result(
         job=JOB, reason=None, bugs=bugs, digest="d1", image="i1", warnings=("late",), tail=("x",), cpus=(0,)
     )
-    state.write_json(workdir.record(JOB), result.to_record())
+    write_json(workdir.record(JOB), result.to_record())
     assert state.earlier(workdir, JOB) == Result(
         job=JOB, reason=None, bugs=bugs, digest="d1", image="i1", warnings=("late",)
     )
@@ -166,7 +167,7 @@ def test_an_earlier_run_that_left_no_record(workdir: Workdir) -> None:
 
 @pytest.mark.parametrize("changes", [{"fuzzargs": ""}, {"args": "@@"}], ids=lambda value: next(iter(value)))
 def test_an_earlier_run_with_other_arguments(workdir: Workdir, changes: dict[str, Any]) -> None:
-    state.write_json(workdir.record(JOB), Result(job=replace(JOB, **changes), reason=None).to_record())
+    write_json(workdir.record(JOB), Result(job=replace(JOB, **changes), reason=None).to_record())
     with pytest.raises(UsageError, match="cannot be compared"):
         state.earlier(workdir, JOB)
 
@@ -176,19 +177,6 @@ def test_a_record_is_json(reason: Reason | None) -> None:
     record = json.loads(json.dumps(Result(job=JOB, reason=reason).to_record()))
     assert record["reason"] == (reason.value if reason else None)
     assert record["job"] == asdict(JOB)
-
-
-def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
-    state.write_json(tmp_path / "a.json", {"a": 1})
-    with pytest.raises(TypeError):
-        state.write_json(tmp_path / "a.json", {"a": object()})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
-
-
-@pytest.mark.parametrize("place", ["none/a.json", "."])
-def test_a_file_that_cannot_be_written(tmp_path: Path, place: str) -> None:
-    with pytest.raises(StorageError, match="could not be written"):
-        state.write_json(tmp_path / place, {})
 
 
 def test_the_layout_is_magmas() -> None:

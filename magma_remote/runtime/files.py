@@ -1,0 +1,89 @@
+"""Files and folders that survive a power cut, JSON that we wrote, and folders removed with whatever is in them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from magma_remote.errors import StorageError, UsageError
+
+
+def read_json(path: Path, otherwise: str = "take a new --workdir") -> dict[str, Any]:
+    """A JSON object that we wrote; UsageError, with what to do, where it cannot be read."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): {otherwise}") from error
+    return value if isinstance(value, dict) else {}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file by a JSON text in one step; StorageError where that fails."""
+    partial = path.with_name(f".{path.name}.new")
+    try:
+        with partial.open("w") as file:
+            json.dump(value, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise StorageError(f"{path} could not be written: {error.strerror}") from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file in one step that survives a power cut."""
+    partial = path.with_name(f".{path.name}.new")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file_system(path: Path) -> None:
+    """Make all that was written to a file system survive a power cut, whatever the number of files."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), "cannot be written to the disk", str(path))
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all that is in it, folders that a fuzzer closed too; links are not followed.
+
+    What cannot be removed is told (OSError) after all else is gone.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    _open_up(folder)
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            _open_up(Path(parent, name))
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _open_up(folder: Path) -> None:
+    with suppress(OSError):  # another user's: whether it can go shows when it is to
+        if not folder.is_symlink():
+            folder.chmod(0o700)
