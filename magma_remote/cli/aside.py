@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from magma_remote.adapters import claims
 from magma_remote.errors import StorageError
-from magma_remote.runtime.housekeeping import all_threads, keep_off
+from magma_remote.runtime.affinity import all_threads, keep_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import BusyError, UsageError
 from magma_remote.runtime import preflight
+from magma_remote.runtime.affinity import keep_off, stay_on
 from magma_remote.runtime.cache import Cache
 from magma_remote.runtime.experiment import present_trials
 from magma_remote.runtime.extracting_images import TrialImages
@@ -15,8 +16,8 @@ from magma_remote.runtime.extracting_pool import ExtractPool
 from magma_remote.runtime.extracting_store import Store
 from magma_remote.runtime.extracting_tasks import plan
 from magma_remote.runtime.extracting_trial import Site
-from magma_remote.runtime.housekeeping import keep_off, reap, stay_on
 from magma_remote.runtime.images import Images
+from magma_remote.runtime.reap import reap
 from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.storage import free_bytes, storage_errors
 

@@ -9,8 +9,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import EngineGoneError
+from magma_remote.runtime.affinity import stay_on
 from magma_remote.runtime.extracting_trial import TrialExtraction
-from magma_remote.runtime.housekeeping import stay_on
 from magma_remote.runtime.leases import CpuLeases
 from magma_remote.runtime.patience import patiently
 

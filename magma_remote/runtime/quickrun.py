@@ -11,12 +11,13 @@ from magma_remote.errors import BuildError, StorageError, UsageError
 from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
 from magma_remote.runtime import preflight, state
+from magma_remote.runtime.affinity import keep_off, stay_on
 from magma_remote.runtime.archive import publish
 from magma_remote.runtime.cache import Cache, Shared, check_room
 from magma_remote.runtime.files import read_json, write_json
-from magma_remote.runtime.housekeeping import keep_off, reap, stay_on
 from magma_remote.runtime.images import Images
 from magma_remote.runtime.pool import Pool
+from magma_remote.runtime.reap import reap
 from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.trial import Site

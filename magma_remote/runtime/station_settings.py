@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magma_remote.model.cpu_request import CpuRequest, lay_out, trial_cpus
-from magma_remote.runtime import housekeeping
+from magma_remote.runtime import affinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +75,8 @@ class Machine:
 
     def keep_off(self, trial_cpus: CpuSet, guards: Guards) -> None:
         """Move all of this process to CPUs that no trial has, or to idle priority where there are none."""
-        threads = housekeeping.all_threads()
+        threads = affinity.all_threads()
         for thread in threads if self.housekeeping else ():
-            housekeeping.stay_on(self.housekeeping, thread)
+            affinity.stay_on(self.housekeeping, thread)
         if not self.housekeeping:
-            housekeeping.keep_off(trial_cpus, self.allowed, guards, threads=threads)
+            affinity.keep_off(trial_cpus, self.allowed, guards, threads=threads)

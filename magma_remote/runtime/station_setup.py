@@ -13,9 +13,10 @@ from magma_remote.errors import BuildError, ConfigError, MagmaRemoteError, Stopp
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.cpu_request import CpuRequest, too_wide
 from magma_remote.ports import Prepared
-from magma_remote.runtime import housekeeping, preflight
+from magma_remote.runtime import affinity, preflight
 from magma_remote.runtime.build_log import LoggingReporter
 from magma_remote.runtime.cache import Cache, check_room
+from magma_remote.runtime.reap import reap
 from magma_remote.runtime.station_images import source_of
 from magma_remote.runtime.storage import storage_errors
 
@@ -109,7 +110,7 @@ class Preparation:
         guards = self._outside.guards
         held.callback(self._machine.keep_off, (), guards)
         held.enter_context(guards.cpu_claims(layout.cpus, owner=str(self._common.root)))
-        housekeeping.stay_on(layout.cpus)  # idle until the first trial: nobody's trials feel what comes now
+        affinity.stay_on(layout.cpus)  # idle until the first trial: nobody's trials feel what comes now
         self._clear(campaign, layout, cache)
         held.callback(cache.close)
         cannot = too_wide(CpuRequest.of(campaign), layout)
@@ -146,9 +147,7 @@ class Preparation:
         self._step("clearing what dead runs left")
         outside = self._outside
         clear_caches(self._common)
-        housekeeping.reap(
-            layout.cpus, self._common, cache, runner=outside.runner, guards=outside.guards, reporter=self._reporter
-        )
+        reap(layout.cpus, self._common, cache, runner=outside.runner, guards=outside.guards, reporter=self._reporter)
         for folder in (self._common.logs, self._common.staging):
             folder.mkdir(parents=True, exist_ok=True)
         cache.open()

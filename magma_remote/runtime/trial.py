@@ -13,12 +13,12 @@ from magma_remote.model import container
 from magma_remote.model.outcome import Kill, Observation, Reason, judge
 from magma_remote.model.result import Phase, Result
 from magma_remote.runtime import monitor
+from magma_remote.runtime.affinity import stay_on
 from magma_remote.runtime.archive import publish
 from magma_remote.runtime.cache import Shared
 from magma_remote.runtime.contained import Contained
 from magma_remote.runtime.extract import extract
 from magma_remote.runtime.files import write_json
-from magma_remote.runtime.housekeeping import stay_on
 from magma_remote.runtime.output import Output, await_launch, save_output
 from magma_remote.runtime.patience import patiently
 from magma_remote.runtime.storage import is_no_room

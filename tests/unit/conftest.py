@@ -17,7 +17,7 @@ from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir, trial_key
 from magma_remote.model.outcome import Reason
 from magma_remote.model.units import Duration
-from magma_remote.runtime import cache, housekeeping, patience, preflight, quickrun, trial
+from magma_remote.runtime import affinity, cache, patience, preflight, quickrun, trial
 from magma_remote.runtime.images import Image, Owner
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.trial import Site
@@ -241,8 +241,8 @@ def lab(tmp_path: Path, tree: Path, shm: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def bench(tmp_path: Path, tree: Path, shm: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """A worker's machine in memory; nothing here is really pinned, and nothing of it is left."""
-    monkeypatch.setattr(housekeeping, "stay_on", lambda *_: None)
-    monkeypatch.setattr(housekeeping, "keep_off", lambda *_, **__: True)
+    monkeypatch.setattr(affinity, "stay_on", lambda *_: None)
+    monkeypatch.setattr(affinity, "keep_off", lambda *_, **__: True)
     monkeypatch.setattr(trial, "stay_on", lambda _cpus: None)
     monkeypatch.setattr(patience, "ENGINE_SECONDS", 0.05)
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
