@@ -15,11 +15,13 @@ from magma_remote.model.campaign import Campaign
 from magma_remote.model.container import JOB_LABEL
 from magma_remote.model.pocs import Ended, trial_text
 from magma_remote.model.units import Duration
-from magma_remote.runtime import extracting, extracting_pool, patience, preflight
-from magma_remote.runtime.extracting import ExtractOrder, ExtractOutside, Extracts, extract_workdir
-from magma_remote.runtime.extracting_known import background
-from magma_remote.runtime.extracting_tasks import Build
-from magma_remote.runtime.images import Owner
+from magma_remote.runtime import patience, preflight
+from magma_remote.runtime.extracting import pool as extracting_pool
+from magma_remote.runtime.extracting import workdir as extracting
+from magma_remote.runtime.extracting.known import background
+from magma_remote.runtime.extracting.tasks import Build
+from magma_remote.runtime.extracting.workdir import ExtractOrder, ExtractOutside, Extracts, extract_workdir
+from magma_remote.runtime.images.images import Owner
 from tests.merged import Merged, a_ball
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEnt
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Heartbeat, Place, WorkerState
 from magma_remote.ports import Assignment, Kept, RunEnded
-from magma_remote.runtime.folders import Folders
-from magma_remote.runtime.manifest import write_manifest
+from magma_remote.runtime.station.folders import Folders
+from magma_remote.runtime.workdir.manifest import write_manifest
 from tests.conftest import missing
 from tests.dispatched import call
 from tests.result_folder import _fill

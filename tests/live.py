@@ -11,16 +11,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters.clock import SystemClock
+from magma_remote.adapters.crew import ThreadCrew
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.entries import JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Tube
-from magma_remote.runtime.crew import ThreadCrew
-from magma_remote.runtime.dispatcher import Dispatcher, Seat
-from magma_remote.runtime.opening import Plan, begin
-from magma_remote.runtime.telling import Identity
-from magma_remote.runtime.worker import Worker
+from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.dispatcher.opening import Plan, begin
+from magma_remote.runtime.worker.telling import Identity
+from magma_remote.runtime.worker.worker import Worker
 from tests.mortals import Disks, Fuse, MemoryResults
 from tests.queues import until
 

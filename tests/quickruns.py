@@ -20,7 +20,7 @@ from magma_remote.model.campaign import Campaign
 from magma_remote.model.container import WORKDIR_LABEL
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration
-from magma_remote.runtime.cache import Cache
+from magma_remote.runtime.trial.cache import Cache
 
 if TYPE_CHECKING:
     import signal

@@ -10,7 +10,7 @@ from magma_remote.model.entries import RunEntry, RunState
 from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir
 from magma_remote.model.messages import Place
-from magma_remote.runtime.manifest import write_manifest
+from magma_remote.runtime.workdir.manifest import write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

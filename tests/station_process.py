@@ -22,11 +22,11 @@ from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.jobs import expand
 from magma_remote.model.messages import Broadcast
 from magma_remote.ports import Assignment, Prepared
-from magma_remote.runtime.folders import open_workdirs
-from magma_remote.runtime.images import Owner
-from magma_remote.runtime.station import LocalStation
-from magma_remote.runtime.station_settings import StationOutside, StationSettings
-from magma_remote.runtime.tree_digest import tree_digest
+from magma_remote.runtime.images.images import Owner
+from magma_remote.runtime.images.tree_digest import tree_digest
+from magma_remote.runtime.station.folders import open_workdirs
+from magma_remote.runtime.station.local import LocalStation
+from magma_remote.runtime.station.settings import StationOutside, StationSettings
 
 OUTSIDE = StationOutside(
     runner=DockerRunner(),

@@ -17,10 +17,10 @@ from magma_remote.model.lscpu import Cpu
 from magma_remote.model.messages import Broadcast
 from magma_remote.model.tree import MagmaTree, Target
 from magma_remote.ports import Assignment, Prepared, RunEnded
-from magma_remote.runtime.images import Owner
-from magma_remote.runtime.station import LocalStation
-from magma_remote.runtime.station_settings import StationOutside, StationSettings
-from magma_remote.runtime.tree_digest import tree_digest
+from magma_remote.runtime.images.images import Owner
+from magma_remote.runtime.images.tree_digest import tree_digest
+from magma_remote.runtime.station.local import LocalStation
+from magma_remote.runtime.station.settings import StationOutside, StationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

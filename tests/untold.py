@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.messages import Feedback
-from magma_remote.runtime.collecting import Collecting
-from magma_remote.runtime.leftovers import Left
+from magma_remote.runtime.collecting.collecting import Collecting
+from magma_remote.runtime.collecting.leftovers import Left
 from tests.mortals import Fuse, MemoryResults, SlowCrew
 from tests.worlds import RUN_SECONDS, World
 

@@ -15,12 +15,12 @@ from magma_remote.errors import QueueError, UsageError
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Broadcast, Tube
-from magma_remote.runtime.dispatcher import Dispatcher, Seat
-from magma_remote.runtime.extending import extend
-from magma_remote.runtime.opening import Plan
-from magma_remote.runtime.slot import ReplacedError, broadcast, read_slot, refuse_other
-from magma_remote.runtime.telling import Identity
-from magma_remote.runtime.worker import Worker
+from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.dispatcher.extending import extend
+from magma_remote.runtime.dispatcher.opening import Plan
+from magma_remote.runtime.dispatcher.slot import ReplacedError, broadcast, read_slot, refuse_other
+from magma_remote.runtime.worker.telling import Identity
+from magma_remote.runtime.worker.worker import Worker
 from tests.mortals import Disks, Fuse, KilledError, MemoryResults, MortalQueue, SlowCrew
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.cli.settings import load_dispatcher
+from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import NoCampaignError
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.leftovers import worker_names
-from magma_remote.runtime.settings_check import LEDGER
+from magma_remote.runtime.collecting.leftovers import worker_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from magma_remote.cli.beside import DISPATCH, Beside, beside
 from magma_remote.cli.settings import SETTINGS
 from magma_remote.errors import UsageError
 from magma_remote.model.entries import CampaignState, JobState
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 
 
 @click.command(short_help="End a campaign; what is complete stays.")

@@ -15,6 +15,7 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.adapters.clock import SystemClock
+from magma_remote.adapters.crew import ThreadCrew
 from magma_remote.adapters.ssh import Ssh
 from magma_remote.adapters.transfer import LocalFirst, transfer_for
 from magma_remote.adapters.transfer_local import LocalTransfer, copy_result, is_here
@@ -26,16 +27,15 @@ from magma_remote.cli.settings import SETTINGS
 from magma_remote.errors import MagmaRemoteError, QueueError, StorageError, UsageError
 from magma_remote.model.document import show
 from magma_remote.model.site import FORM, SSH_PORT, Site, parse_site
-from magma_remote.runtime.collecting import Collecting, is_settled
-from magma_remote.runtime.crew import ThreadCrew
-from magma_remote.runtime.entering import is_entered
-from magma_remote.runtime.handing import Handing
-from magma_remote.runtime.leftovers import Found, find, known_sites, worker_names
+from magma_remote.runtime.collecting.collecting import Collecting, is_settled
+from magma_remote.runtime.collecting.handing import Handing
+from magma_remote.runtime.collecting.leftovers import Found, find, known_sites, worker_names
+from magma_remote.runtime.collecting.stock import take_stock
+from magma_remote.runtime.dispatcher.operations import campaign_of
+from magma_remote.runtime.dispatcher.results import MergedResults
 from magma_remote.runtime.logs import open_log
-from magma_remote.runtime.operations import campaign_of
-from magma_remote.runtime.results import MergedResults
 from magma_remote.runtime.signals import on_stop
-from magma_remote.runtime.stock import take_stock
+from magma_remote.runtime.workdir.entering import is_entered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from magma_remote.model.entries import JobEntry
     from magma_remote.model.layout import Workdir
-    from magma_remote.runtime.leftovers import Found
-    from magma_remote.runtime.stock import Stock
+    from magma_remote.runtime.collecting.leftovers import Found
+    from magma_remote.runtime.collecting.stock import Stock
 
 _SHOWN = 20
 

@@ -15,6 +15,7 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.adapters.clock import SystemClock
+from magma_remote.adapters.crew import ThreadCrew
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.adapters.ssh import Ssh
 from magma_remote.adapters.transfer import transfer_for
@@ -24,6 +25,7 @@ from magma_remote.cli.extending import check_there, extend_campaign
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.provenance import note_tree, tell_dispatched
 from magma_remote.cli.settings import SETTINGS, load_dispatch
+from magma_remote.cli.settings_check import LEDGER
 from magma_remote.cli.supplying import make_folder, plan_of, supply_for
 from magma_remote.errors import (
     BusyError,
@@ -35,15 +37,13 @@ from magma_remote.errors import (
 )
 from magma_remote.model.entries import CampaignEntry, CampaignState, JobState
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.crew import ThreadCrew
-from magma_remote.runtime.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.dispatcher.opening import begin, check_size, resume
+from magma_remote.runtime.dispatcher.results import MergedResults
+from magma_remote.runtime.dispatcher.slot import refuse_other
 from magma_remote.runtime.logs import console, open_log
-from magma_remote.runtime.opening import begin, check_size, resume
 from magma_remote.runtime.preflight import check_names
-from magma_remote.runtime.results import MergedResults
-from magma_remote.runtime.settings_check import LEDGER
 from magma_remote.runtime.signals import on_stop, outlast
-from magma_remote.runtime.slot import refuse_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from magma_remote.cli.loading import Loaded
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.ports import Ledger
-    from magma_remote.runtime.opening import Plan
+    from magma_remote.runtime.dispatcher.opening import Plan
 
 _MOST_MISSING = 20
 _AWAY = (BusyError, EngineGoneError, LedgerAwayError, QueueGoneError, RegistryError, StorageError)

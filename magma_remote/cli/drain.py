@@ -11,7 +11,7 @@ from magma_remote.cli.beside import beside
 from magma_remote.cli.settings import SETTINGS
 from magma_remote.model.messages import WorkerState
 from magma_remote.model.plain import plain
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 
 
 @click.command(short_help="Have a worker finish what runs, take nothing new and leave.")

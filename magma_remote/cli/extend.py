@@ -17,18 +17,18 @@ from magma_remote.cli.beside import print_json
 from magma_remote.cli.extending import check_there, extend_campaign
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.settings import SETTINGS, load_dispatch
+from magma_remote.cli.settings_check import LEDGER
 from magma_remote.cli.supplying import plan_of
-from magma_remote.runtime.extending import check_extends
+from magma_remote.runtime.dispatcher.extending import check_extends
+from magma_remote.runtime.dispatcher.opening import check_size
 from magma_remote.runtime.logs import console, open_log
-from magma_remote.runtime.opening import check_size
 from magma_remote.runtime.preflight import check_names
-from magma_remote.runtime.settings_check import LEDGER
 
 if TYPE_CHECKING:
     from magma_remote.cli.loading import Loaded
     from magma_remote.model.settings import DispatcherSettings
-    from magma_remote.runtime.extending import Held
-    from magma_remote.runtime.opening import Plan
+    from magma_remote.runtime.dispatcher.extending import Held
+    from magma_remote.runtime.dispatcher.opening import Plan
 
 
 @click.command(short_help="Give the campaign in WORKDIR further trials, as `dispatch --extend` does first of all.")

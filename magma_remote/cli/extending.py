@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.git import tree_origin
 from magma_remote.cli.provenance import tell_dispatched
+from magma_remote.cli.settings_check import LEDGER
 from magma_remote.cli.supplying import provision_for
 from magma_remote.errors import NoCampaignError
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.build_log import LoggingReporter
-from magma_remote.runtime.extending import check_extends, extend
-from magma_remote.runtime.operations import campaign_of
-from magma_remote.runtime.provenance import note_later
-from magma_remote.runtime.settings_check import LEDGER
+from magma_remote.runtime.dispatcher.extending import check_extends, extend
+from magma_remote.runtime.dispatcher.operations import campaign_of
+from magma_remote.runtime.dispatcher.supply import check_registry
+from magma_remote.runtime.images.build_log import LoggingReporter
 from magma_remote.runtime.signals import on_stop, raise_stopped
-from magma_remote.runtime.supply import check_registry
+from magma_remote.runtime.workdir.provenance import note_later
 
 if TYPE_CHECKING:
     from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.cli.loading import Loaded
     from magma_remote.model.settings import DispatcherSettings
-    from magma_remote.runtime.extending import Held, Pair
-    from magma_remote.runtime.opening import Plan
+    from magma_remote.runtime.dispatcher.extending import Held, Pair
+    from magma_remote.runtime.dispatcher.opening import Plan
 
 log = logging.getLogger(__name__)
 

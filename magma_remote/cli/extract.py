@@ -25,13 +25,13 @@ from magma_remote.cli.supplying import owner_of
 from magma_remote.errors import UsageError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.asked import PROVENANCE
-from magma_remote.runtime.extracting import ExtractOrder, ExtractOutside, extract_workdir
-from magma_remote.runtime.extracting_known import background
-from magma_remote.runtime.extracting_tasks import Build
-from magma_remote.runtime.provenance_trial import read_object
+from magma_remote.runtime.extracting.known import background
+from magma_remote.runtime.extracting.tasks import Build
+from magma_remote.runtime.extracting.workdir import ExtractOrder, ExtractOutside, extract_workdir
 from magma_remote.runtime.signals import ignore, outlast
-from magma_remote.runtime.state import recorded_campaign
+from magma_remote.runtime.workdir.asked import PROVENANCE
+from magma_remote.runtime.workdir.provenance_trial import read_object
+from magma_remote.runtime.workdir.state import recorded_campaign
 
 if TYPE_CHECKING:
     from magma_remote.adapters.sqlite import SqliteLedger

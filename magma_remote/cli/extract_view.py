@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.experiment import Trial
     from magma_remote.model.pocs import Ended
-    from magma_remote.runtime.extracting import Extracts
+    from magma_remote.runtime.extracting.workdir import Extracts
 
 _ANY_WIDTH = 100_000  # a file or a pipe loses nothing
 _NAMED = 20  # trials of one kind; --json and the index have all

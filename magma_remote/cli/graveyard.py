@@ -13,10 +13,10 @@ from magma_remote.cli.progress import trial_label
 from magma_remote.cli.settings import SETTINGS
 from magma_remote.errors import UsageError
 from magma_remote.model.entries import JobState
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 
 if TYPE_CHECKING:
-    from magma_remote.runtime.operations import Changes, Grave
+    from magma_remote.runtime.dispatcher.operations import Changes, Grave
 
 _SHOWN = 20  # jobs that are named one by one
 

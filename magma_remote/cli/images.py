@@ -19,16 +19,16 @@ from magma_remote.errors import UsageError
 from magma_remote.model.document import show
 from magma_remote.model.findings import listed
 from magma_remote.model.plain import plain
-from magma_remote.runtime.provision import ImageState
+from magma_remote.runtime.images.provision import ImageState
+from magma_remote.runtime.images.tree_digest import pairs
 from magma_remote.runtime.signals import on_stop, raise_stopped
-from magma_remote.runtime.tree_digest import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from magma_remote.cli.loading import Loaded
     from magma_remote.model.settings import DispatcherSettings
-    from magma_remote.runtime.provision import Provided
+    from magma_remote.runtime.images.provision import Provided
 
 Pair = tuple[str, str]
 

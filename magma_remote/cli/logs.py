@@ -15,7 +15,7 @@ from magma_remote.cli.settings import SETTINGS
 from magma_remote.errors import UsageError
 from magma_remote.model.entries import JobState
 from magma_remote.model.plain import plain
-from magma_remote.runtime.operations import find_jobs
+from magma_remote.runtime.dispatcher.operations import find_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

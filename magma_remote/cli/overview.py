@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.model.campaign import Campaign, CanaryMode
 from magma_remote.model.cpu_request import CpuRequest
 from magma_remote.model.units import human_seconds
-from magma_remote.runtime.tree_digest import pairs
+from magma_remote.runtime.images.tree_digest import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

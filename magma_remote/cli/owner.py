@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from magma_remote.runtime.images import Owner
+from magma_remote.runtime.images.images import Owner
 
 MAGMAS_USER = 1000  # the uid and gid that Magma's Dockerfile itself falls back to
 

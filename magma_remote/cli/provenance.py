@@ -9,9 +9,9 @@ from magma_remote.adapters.git import tree_origin
 from magma_remote.adapters.text_file import read_text
 from magma_remote.cli.reading import settings_in, settings_of
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.provenance import note_origin, write_provenance
-from magma_remote.runtime.sealing import QuickrunFacts, seal
-from magma_remote.runtime.tree_digest import tree_digest
+from magma_remote.runtime.images.tree_digest import tree_digest
+from magma_remote.runtime.workdir.provenance import note_origin, write_provenance
+from magma_remote.runtime.workdir.sealing import QuickrunFacts, seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,14 +12,14 @@ import click
 
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import ConfigError, StorageError, UsageError, WireError
 from magma_remote.model.document import Node, Table
 from magma_remote.model.experiment import Experiment
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
-from magma_remote.runtime.asked import asked_of_ledger
-from magma_remote.runtime.experiment import read_experiment
-from magma_remote.runtime.settings_check import LEDGER
+from magma_remote.runtime.workdir.asked import asked_of_ledger
+from magma_remote.runtime.workdir.experiment import read_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,10 +14,10 @@ from magma_remote.adapters.hjson_file import read_hjson
 from magma_remote.adapters.machine import this_machine
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.cli.loading import Loaded, load
+from magma_remote.cli.settings_check import check_dispatcher, check_worker
 from magma_remote.errors import ConfigError, UsageError
 from magma_remote.model.names import is_plain_name
 from magma_remote.model.settings import read_dispatcher, read_worker
-from magma_remote.runtime.settings_check import check_dispatcher, check_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

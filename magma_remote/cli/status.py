@@ -20,8 +20,8 @@ from magma_remote.cli.status_json import members
 from magma_remote.cli.status_view import view
 from magma_remote.errors import ConfigError, NoCampaignError, UsageError
 from magma_remote.model.campaign_file import read_campaign
-from magma_remote.runtime.operations import campaign_of
-from magma_remote.runtime.standing import read_standing
+from magma_remote.runtime.dispatcher.operations import campaign_of
+from magma_remote.runtime.dispatcher.standing import read_standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,20 +12,20 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.adapters.text_file import read_text
 from magma_remote.cli.here import own_address
 from magma_remote.cli.owner import image_owner
+from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import StorageError
 from magma_remote.model.comparable import terms
 from magma_remote.model.entries import CampaignState
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.build_log import LoggingReporter
-from magma_remote.runtime.context import Context
-from magma_remote.runtime.images import Images, Owner
-from magma_remote.runtime.opening import Plan, check_same
-from magma_remote.runtime.operations import campaign_of
-from magma_remote.runtime.provision import Bench, Provision
-from magma_remote.runtime.settings_check import LEDGER
+from magma_remote.runtime.dispatcher.opening import Plan, check_same
+from magma_remote.runtime.dispatcher.operations import campaign_of
+from magma_remote.runtime.dispatcher.supply import check_registry, pinned, supply
+from magma_remote.runtime.images.build_log import LoggingReporter
+from magma_remote.runtime.images.context import Context
+from magma_remote.runtime.images.images import Images, Owner
+from magma_remote.runtime.images.provision import Bench, Provision
+from magma_remote.runtime.images.tree_digest import pair_digests, pairs, tree_digest
 from magma_remote.runtime.signals import on_stop, raise_stopped
-from magma_remote.runtime.supply import check_registry, pinned, supply
-from magma_remote.runtime.tree_digest import pair_digests, pairs, tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from magma_remote.model.entries import PinEntry
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.ports import BuildReporter, Ledger
-    from magma_remote.runtime.supply import Supply
+    from magma_remote.runtime.dispatcher.supply import Supply
 
 
 def owner_of(pins: Sequence[PinEntry]) -> Owner:

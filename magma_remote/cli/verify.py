@@ -15,7 +15,7 @@ from magma_remote.model.layout import Workdir
 from magma_remote.model.plain import plain
 from magma_remote.model.units import human_bytes
 from magma_remote.model.verdict import Fault
-from magma_remote.runtime.verifying import verify_workdir
+from magma_remote.runtime.verifying.workdir import verify_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,13 +21,13 @@ from magma_remote.adapters.machine import this_machine
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.cli.owner import image_owner
 from magma_remote.cli.settings import SETTINGS, load_worker
-from magma_remote.runtime.folders import open_workdirs
 from magma_remote.runtime.logs import console, open_log
 from magma_remote.runtime.signals import ignore, on_stop, outlast
-from magma_remote.runtime.station import LocalStation
-from magma_remote.runtime.station_settings import StationOutside, StationSettings
-from magma_remote.runtime.telling import Identity
-from magma_remote.runtime.worker import Worker
+from magma_remote.runtime.station.folders import open_workdirs
+from magma_remote.runtime.station.local import LocalStation
+from magma_remote.runtime.station.settings import StationOutside, StationSettings
+from magma_remote.runtime.worker.telling import Identity
+from magma_remote.runtime.worker.worker import Worker
 
 if TYPE_CHECKING:
     from magma_remote.model.document import Table

@@ -14,8 +14,8 @@ from magma_remote.model.schedule import makespan
 from magma_remote.ports import Running
 from magma_remote.runtime.leases import CpuLeases
 from magma_remote.runtime.patience import patiently
-from magma_remote.runtime.trial import Trial
-from magma_remote.runtime.watch import Watch
+from magma_remote.runtime.trial.trial import Trial
+from magma_remote.runtime.trial.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from magma_remote.model.cpus import Layout
     from magma_remote.model.jobs import Job
     from magma_remote.ports import Reporter
-    from magma_remote.runtime.images import Image
+    from magma_remote.runtime.images.images import Image
     from magma_remote.runtime.leases import Lease
-    from magma_remote.runtime.trial import Site
+    from magma_remote.runtime.trial.trial import Site
 
 
 class Pool:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import BuildError, StorageError, UsageError
 from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
-from magma_remote.runtime import preflight, state
+from magma_remote.runtime import preflight
 from magma_remote.runtime.affinity import keep_off, stay_on
-from magma_remote.runtime.archive import publish
-from magma_remote.runtime.cache import Cache, Shared, check_room
 from magma_remote.runtime.files import read_json, write_json
-from magma_remote.runtime.images import Images
+from magma_remote.runtime.images.images import Images
 from magma_remote.runtime.pool import Pool
-from magma_remote.runtime.reap import reap
 from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.storage import storage_errors
-from magma_remote.runtime.trial import Site
+from magma_remote.runtime.trial.archive import publish
+from magma_remote.runtime.trial.cache import Cache, Shared, check_room
+from magma_remote.runtime.trial.reap import reap
+from magma_remote.runtime.trial.trial import Site
+from magma_remote.runtime.workdir import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import Guards, Reporter, Runner
-    from magma_remote.runtime.images import Image, Owner
+    from magma_remote.runtime.images.images import Image, Owner
 
 Pair = tuple[str, str]
 

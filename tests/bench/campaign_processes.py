@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.adapters.clock import SystemClock
+from magma_remote.adapters.crew import ThreadCrew
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.entries import JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Place
 from magma_remote.ports import Kept, Prepared, RunEnded
-from magma_remote.runtime.crew import ThreadCrew
-from magma_remote.runtime.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
+from magma_remote.runtime.dispatcher.opening import Plan, begin
 from magma_remote.runtime.logs import open_log
-from magma_remote.runtime.opening import Plan, begin
-from magma_remote.runtime.telling import Identity
-from magma_remote.runtime.worker import Worker
+from magma_remote.runtime.worker.telling import Identity
+from magma_remote.runtime.worker.worker import Worker
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

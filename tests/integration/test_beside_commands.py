@@ -13,7 +13,7 @@ import pytest
 from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.messages import Orders, WorkerState, orders_tube
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 from tests.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, call, dispatched, refused
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from magma_remote.adapters.docker import DockerRunner
 from magma_remote.errors import EngineError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.image import Recipe
-from magma_remote.runtime.output import save_output
+from magma_remote.runtime.trial.output import save_output
 from tests.quickruns import CPUS
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from magma_remote.model.entries import PinEntry
 from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir
 from magma_remote.model.pinned import PinnedImage
-from magma_remote.runtime.extracting_known import Known, background
-from magma_remote.runtime.state import open_campaign, recorded_campaign
+from magma_remote.runtime.extracting.known import Known, background
+from magma_remote.runtime.workdir.state import open_campaign, recorded_campaign
 from tests.proven import JOBS, Proven, proven
 from tests.unit.conftest import a_campaign
 

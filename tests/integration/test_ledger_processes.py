@@ -18,7 +18,7 @@ from magma_remote.errors import LedgerAwayError, LedgerError
 from magma_remote.model.entries import (
     JobState,
 )
-from magma_remote.runtime.standing import read_standing
+from magma_remote.runtime.dispatcher.standing import read_standing
 from tests.ledgers import CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run
 
 if TYPE_CHECKING:

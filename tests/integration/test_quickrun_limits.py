@@ -16,10 +16,10 @@ from magma_remote.cli.progress import PlainReporter
 from magma_remote.model.cpu_request import layout_for
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime.cache import Cache
-from magma_remote.runtime.images import Images
+from magma_remote.runtime.images.images import Images
 from magma_remote.runtime.pool import Pool
-from magma_remote.runtime.trial import Site
+from magma_remote.runtime.trial.cache import Cache
+from magma_remote.runtime.trial.trial import Site
 from tests.quickruns import CPUS, entries
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import pytest
 from magma_remote.adapters.transfer_local import LocalTransfer, copy_result
 from magma_remote.errors import CorruptError, StorageError, TransferError
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.entering import execution_path, manifest_path
-from magma_remote.runtime.manifest import verify, write_manifest
-from magma_remote.runtime.results import MergedResults
+from magma_remote.runtime.dispatcher.results import MergedResults
+from magma_remote.runtime.workdir.entering import execution_path, manifest_path
+from magma_remote.runtime.workdir.manifest import verify, write_manifest
 from tests.result_folder import JOB, RUN, a_result, contents, entry_of
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from magma_remote.adapters import claims
 from magma_remote.model.container import WORKDIR_LABEL
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Prepared, RunEnded
-from magma_remote.runtime import manifest
-from magma_remote.runtime.folders import open_workdirs
-from magma_remote.runtime.station import LocalStation
+from magma_remote.runtime.station.folders import open_workdirs
+from magma_remote.runtime.station.local import LocalStation
+from magma_remote.runtime.workdir import manifest
 from tests import station_process
 from tests.quickruns import CPUS, DEADLINE, await_cpus, cache, until
 

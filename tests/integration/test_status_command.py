@@ -23,7 +23,7 @@ from rich.cells import cell_len
 
 from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 from tests.dispatched import CONFIG, SETTINGS, call, dispatched, refused
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from magma_remote.cli.reading import load_experiment
 from magma_remote.model.experiment import summarize
-from magma_remote.runtime.experiment import read_experiment
+from magma_remote.runtime.workdir.experiment import read_experiment
 from tests.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
 from tests.merged import Ball, Merged, Place, a_ball, cut, dump, usual
 from tests.proven import COMMIT, JOBS, proven

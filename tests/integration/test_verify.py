@@ -14,8 +14,8 @@ import pytest
 
 from magma_remote.cli.provenance import tell_dispatched
 from magma_remote.model.layout import trial_key
-from magma_remote.runtime.extending import extend
-from magma_remote.runtime.opening import Plan
+from magma_remote.runtime.dispatcher.extending import extend
+from magma_remote.runtime.dispatcher.opening import Plan
 from tests.dispatched import call, refused
 from tests.merged import Merged, a_ball, cut
 from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven

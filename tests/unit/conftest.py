@@ -17,10 +17,11 @@ from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir, trial_key
 from magma_remote.model.outcome import Reason
 from magma_remote.model.units import Duration
-from magma_remote.runtime import affinity, cache, patience, preflight, quickrun, trial
-from magma_remote.runtime.images import Image, Owner
+from magma_remote.runtime import affinity, patience, preflight, quickrun
+from magma_remote.runtime.images.images import Image, Owner
 from magma_remote.runtime.pool import Pool
-from magma_remote.runtime.trial import Site
+from magma_remote.runtime.trial import cache, trial
+from magma_remote.runtime.trial.trial import Site
 from tests.extracts import Desk, new_desk
 from tests.stations import Bench
 

@@ -14,7 +14,7 @@ import pytest
 
 from magma_remote.errors import StorageError
 from magma_remote.model.jobs import Job
-from magma_remote.runtime.archive import publish
+from magma_remote.runtime.trial.archive import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime.breaker import FAILURES, Breaker
+from magma_remote.runtime.worker.breaker import FAILURES, Breaker
 
 
 def failing(*reasons: Reason | None) -> Breaker:

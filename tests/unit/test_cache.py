@@ -13,7 +13,7 @@ from magma_remote.model.campaign import Campaign
 from magma_remote.model.jobs import Job
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration, Size
-from magma_remote.runtime.cache import LEAST_ROOM, Cache, Shared, check_room, reap_others
+from magma_remote.runtime.trial.cache import LEAST_ROOM, Cache, Shared, check_room, reap_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable

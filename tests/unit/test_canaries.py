@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magma_remote.model.canaries import Bugs, Canary, parse_row
-from magma_remote.runtime import monitor
+from magma_remote.runtime.trial import monitor
 
 if TYPE_CHECKING:
     from pathlib import Path

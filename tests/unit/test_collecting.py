@@ -16,7 +16,7 @@ from magma_remote.errors import StorageError
 from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.messages import Tube
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime.handing import Handing
+from magma_remote.runtime.collecting.handing import Handing
 from tests.mortals import Fuse, KilledError, MemoryResults
 from tests.untold import collect, lefts, untold
 from tests.worlds import RUN_SECONDS

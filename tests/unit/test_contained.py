@@ -12,7 +12,7 @@ from magma_remote.adapters.memory_container import Hang, Script
 from magma_remote.errors import EngineError, StoppedError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.outcome import Kill
-from magma_remote.runtime.contained import Contained
+from magma_remote.runtime.trial.contained import Contained
 
 SPEC = ContainerSpec(image="x", shared=Path("/nowhere"), cpus=(0,), environment={"TIMEOUT": "1m"}, labels={})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.runtime.crew import ThreadCrew
+from magma_remote.adapters.crew import ThreadCrew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ from magma_remote.errors import NoCampaignError, UsageError
 from magma_remote.model.entries import CampaignState, JobState, PinEntry
 from magma_remote.model.jobs import Job
 from magma_remote.model.pinned import PinnedImage
-from magma_remote.runtime.extending import extend
-from magma_remote.runtime.opening import Plan, begin, check_same, resume
-from magma_remote.runtime.operations import campaign_of, cancel
+from magma_remote.runtime.dispatcher.extending import extend
+from magma_remote.runtime.dispatcher.opening import Plan, begin, check_same, resume
+from magma_remote.runtime.dispatcher.operations import campaign_of, cancel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from magma_remote.errors import EngineError, StorageError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.jobs import Job
 from magma_remote.model.pocs import bug_of
-from magma_remote.runtime.extract import _pairs, extract
+from magma_remote.runtime.trial.extract import _pairs, extract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -186,7 +186,7 @@ def test_an_extraction_that_fails_costs_no_trial(lab: Lab) -> None:
 def test_a_case_that_cannot_be_kept_is_named(
     shared: Path, workdir: Workdir, monkeypatch: pytest.MonkeyPatch, *, file: str, content: bytes, problem: str
 ) -> None:
-    monkeypatch.setattr("magma_remote.runtime.extract.LARGEST", 50)
+    monkeypatch.setattr("magma_remote.runtime.trial.extract.LARGEST", 50)
     (shared / "findings/huge").write_bytes(b"x" * 51)
 
     class Refusing(MemoryRunner):

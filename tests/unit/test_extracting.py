@@ -12,7 +12,8 @@ import pytest
 from magma_remote.adapters.memory_container import Script
 from magma_remote.errors import BusyError, EngineError, EngineGoneError, StorageError, UsageError
 from magma_remote.model.container import JOB_LABEL, WORKDIR_LABEL
-from magma_remote.runtime import cache, extracting
+from magma_remote.runtime.extracting import workdir as extracting
+from magma_remote.runtime.trial import cache
 from tests.extracts import AFL, HONGG, OTHER, Desk, said
 from tests.merged import a_ball
 

@@ -11,7 +11,7 @@ from magma_remote.adapters.memory_container import Script
 from magma_remote.adapters.memory_registry import MemoryRegistry
 from magma_remote.errors import EngineError
 from magma_remote.model.pinned import PinnedImage
-from magma_remote.runtime import extracting_trial
+from magma_remote.runtime.extracting import trial as extracting_trial
 from tests.extracts import FIRST, OTHER, SECOND, TRIALS, Desk
 from tests.merged import cut
 

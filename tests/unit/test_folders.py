@@ -7,7 +7,7 @@ import pytest
 
 from magma_remote.adapters.memory import MemoryGuards
 from magma_remote.errors import StorageError, UsageError
-from magma_remote.runtime.folders import open_workdirs
+from magma_remote.runtime.station.folders import open_workdirs
 
 if TYPE_CHECKING:
     from pathlib import Path

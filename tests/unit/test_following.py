@@ -12,8 +12,8 @@ from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
 from magma_remote.model.messages import Broadcast, WorkerState
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.ports import Prepared
-from magma_remote.runtime.following import Following
-from magma_remote.runtime.slot import broadcast
+from magma_remote.runtime.dispatcher.slot import broadcast
+from magma_remote.runtime.worker.following import Following
 
 PREPARE_SECONDS = 8.0
 PNG, TIFF = (PinnedImage(fuzzer="afl", target=name, manifest=f"sha256:{'1' * 64}") for name in ("libpng", "libtiff"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from magma_remote.errors import StorageError
 from magma_remote.model.image import Entry, digest
-from magma_remote.runtime.context import Context
+from magma_remote.runtime.images.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from magma_remote.adapters.memory import MemoryGuards, MemoryReporter, MemoryRun
 from magma_remote.errors import BuildError, EngineError, StorageError
 from magma_remote.model.campaign import Campaign
 from magma_remote.model.units import Duration
-from magma_remote.runtime.images import Images, Owner
+from magma_remote.runtime.images.images import Images, Owner
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,21 @@ ALLOWED: dict[str, set[str] | None] = {
     "cli": None,
     "__main__": None,
 }
+# part of the runtime → the parts that it may import, beside itself; its other modules help all parts and need none
+RUNTIME = f"{PACKAGE}.runtime"
+PARTS: dict[str, set[str]] = {
+    "images": set(),
+    "workdir": set(),
+    "worker": set(),
+    "trial": {"images"},
+    "verifying": {"workdir"},
+    "station": {"images", "trial", "workdir"},
+    "extracting": {"images", "trial", "workdir"},
+    "dispatcher": {"images", "workdir"},
+    "collecting": {"dispatcher", "workdir"},
+    "pool": {"images", "trial"},
+    "quickrun": {"images", "pool", "trial", "workdir"},
+}
 # These are shipped alone, to hosts that have nothing installed.
 STANDARD_LIBRARY_ONLY = {"__init__", "errors", "model", "ports"}
 RELATIVE_ONLY = {"errors", "model"}
@@ -46,14 +62,14 @@ class Import:
 def imports(source: str, module: str, *, is_package: bool) -> Iterator[Import]:
     """Every import in `source`, the late ones and those for types only too.
 
-    `from PACKAGE import x` counts as `PACKAGE.x`, since that is how a layer is imported by its name.
+    `from PACKAGE import x` counts as `PACKAGE.x`, since that is how a layer is imported by its name; a part likewise.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (Import(name=alias.name, dots=0) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, module, is_package=is_package)
-            names = [f"{base}.{alias.name}" for alias in node.names] if base == PACKAGE else [base]
+            names = [f"{base}.{alias.name}" for alias in node.names] if base in {PACKAGE, RUNTIME} else [base]
             yield from (Import(name=name, dots=node.level) for name in names)
 
 
@@ -70,7 +86,8 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
     layer = module.split(".")[1] if "." in module else "__init__"
     if layer not in ALLOWED:
         return [f"{module}: no rule for the layer {layer}; give it one in ALLOWED and in docs/architecture.md"]
-    found = ((item, _reason(layer, item)) for item in imports(source, module, is_package=is_package))
+    every = imports(source, module, is_package=is_package)
+    found = ((item, _reason(layer, item) or _reason_of_part(module, item)) for item in every)
     return [f"{module} imports {item.name}: {why}" for item, why in found if why]
 
 
@@ -85,6 +102,16 @@ def _reason(layer: str, item: Import) -> str:
     if allowed is None or target in {layer, "__version__", *allowed}:
         return ""
     return f"{layer} may import {', '.join(sorted(allowed)) or 'nothing of ours'}"
+
+
+def _reason_of_part(module: str, item: Import) -> str:
+    if not (module.startswith(f"{RUNTIME}.") and item.name.startswith(f"{RUNTIME}.")):
+        return ""
+    part, target = module.split(".")[2], item.name.split(".")[2]
+    allowed = PARTS.get(part, set())
+    if target not in PARTS or target in {part, *allowed}:
+        return ""
+    return f"{part} may import {', '.join(sorted(allowed)) or 'no part of the runtime'}"
 
 
 def modules() -> list[tuple[Path, str]]:
@@ -106,6 +133,11 @@ def test_the_package_is_found() -> None:
     assert {"magma_remote", "magma_remote.errors", "magma_remote.model"} <= {module for _, module in modules()}
 
 
+def test_every_package_of_the_runtime_has_a_rule_and_none_imports_another_in_a_circle() -> None:
+    assert {path.parent.name for path in ROOT.glob("runtime/*/__init__.py")} <= set(PARTS)
+    TopologicalSorter(PARTS).prepare()
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [
@@ -114,6 +146,12 @@ def test_the_package_is_found() -> None:
         pytest.param("magma_remote.adapters.engine", "import docker\nfrom ..ports import Runner", id="adapters-ports"),
         pytest.param("magma_remote.adapters.engine", "from magma_remote.model.jobs import Job", id="adapters-model"),
         pytest.param("magma_remote.runtime.slots", "from magma_remote.ports import Clock", id="runtime-ports"),
+        pytest.param("magma_remote.runtime.trial.trial", "from magma_remote.runtime import files", id="trial-helper"),
+        pytest.param(
+            "magma_remote.runtime.trial.trial",
+            "from magma_remote.runtime.images.images import Image",
+            id="trial-images",
+        ),
         pytest.param("magma_remote.cli.quickrun", "from magma_remote.adapters import engine", id="cli-adapters"),
         pytest.param("magma_remote.cli.main", "from magma_remote import __version__", id="cli-version"),
         pytest.param("magma_remote.errors", "from dataclasses import dataclass", id="errors-stdlib"),
@@ -153,6 +191,18 @@ def test_a_good_import_passes(module: str, source: str) -> None:
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..adapters.engine import Engine",
             "may import",
             id="runtime-types-only",
+        ),
+        pytest.param(
+            "magma_remote.runtime.trial.trial",
+            "from magma_remote.runtime import pool",
+            "trial may import images",
+            id="trial-pool",
+        ),
+        pytest.param(
+            "magma_remote.runtime.files",
+            "from magma_remote.runtime.trial.cache import Cache",
+            "no part of the runtime",
+            id="helper-trial",
         ),
         pytest.param("magma_remote.report.table", "from ..runtime import slots", "may import", id="report-runtime"),
         pytest.param("magma_remote.web.server", "from ..adapters import ledger", "may import", id="web-adapters"),

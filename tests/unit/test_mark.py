@@ -15,7 +15,7 @@ from magma_remote.model import wire
 from magma_remote.model.mark import read_mark
 from magma_remote.model.messages import JobMessage, Place
 from magma_remote.model.site import Site, parse_site
-from magma_remote.runtime.leftovers import find
+from magma_remote.runtime.collecting.leftovers import find
 from tests.mortals import SlowCrew
 from tests.untold import lefts, untold
 from tests.worlds import CONFIG

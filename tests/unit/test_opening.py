@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from magma_remote.errors import UsageError
-from magma_remote.runtime.opening import Plan, check_size
+from magma_remote.runtime.dispatcher.opening import Plan, check_size
 
 HOST = {"host": "dispatcher.example.org", "workdir": "/var/lib/magma-remote/campaigns/a-name-of-some-length/workdir"}
 PAIRS = tuple(product((f"aflplusplus_{n:02}" for n in range(15)), (f"libsndfi{n}" for n in range(9))))

@@ -15,7 +15,7 @@ from magma_remote.errors import LedgerError, UsageError
 from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.messages import Orders, WorkerState, orders_tube
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 from tests.dispatched import CONFIG, DEAD, DONE, QUEUED, RUNNING, dispatched
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from magma_remote.adapters.memory_container import LAUNCHED, TERMINATED
 from magma_remote.ports import LogLine
-from magma_remote.runtime.output import await_launch, save_output
+from magma_remote.runtime.trial.output import await_launch, save_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

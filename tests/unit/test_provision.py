@@ -14,10 +14,11 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import BuildError, BusyError, RegistryError, UsageError
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime import operations, provision
-from magma_remote.runtime.images import Images, Owner
-from magma_remote.runtime.provision import Bench, ImageState, Provision
-from magma_remote.runtime.supply import bury_late, check_registry, supply
+from magma_remote.runtime.dispatcher import operations
+from magma_remote.runtime.dispatcher.supply import bury_late, check_registry, supply
+from magma_remote.runtime.images import provision
+from magma_remote.runtime.images.images import Images, Owner
+from magma_remote.runtime.images.provision import Bench, ImageState, Provision
 from tests.unit.conftest import a_campaign, a_job
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.entries import PinEntry
     from magma_remote.model.layout import Workdir
-    from magma_remote.runtime.supply import Supply
+    from magma_remote.runtime.dispatcher.supply import Supply
 
 PNG, TIFF = ("afl", "libpng"), ("afl", "libtiff")
 OWNER = Owner(uid=642, gid=643)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.model.entries import JobState
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 from tests.worlds import RUN_SECONDS, World, jobs_left
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from magma_remote.adapters.memory_station import MemoryMachine
 from magma_remote.model.entries import JobState
 from magma_remote.model.messages import Orders, Tube, orders_tube
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime import operations
+from magma_remote.runtime.dispatcher import operations
 from tests.strangers import STRANGERS
 from tests.worlds import CONFIG, RUN_SECONDS, TTR, World, jobs_left
 

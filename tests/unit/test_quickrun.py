@@ -13,7 +13,7 @@ from magma_remote.model.container import WORKDIR_LABEL, ContainerSpec
 from magma_remote.model.jobs import Job
 from magma_remote.model.outcome import Reason
 from magma_remote.model.units import Duration
-from magma_remote.runtime import trial
+from magma_remote.runtime.trial import trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable

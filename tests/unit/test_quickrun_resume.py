@@ -15,8 +15,9 @@ from magma_remote.model.container import CAMPAIGN_LABEL, CPUS_LABEL, JOB_LABEL, 
 from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
 from magma_remote.model.units import Duration
-from magma_remote.runtime import archive, quickrun, trial
-from magma_remote.runtime.cache import COMPLETE, Cache
+from magma_remote.runtime import quickrun
+from magma_remote.runtime.trial import archive, trial
+from magma_remote.runtime.trial.cache import COMPLETE, Cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ import pytest
 from magma_remote.adapters.memory_container import Hang, Script
 from magma_remote.errors import StoppedError
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime import archive, trial
 from magma_remote.runtime.signals import on_stop, raise_stopped
+from magma_remote.runtime.trial import archive, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pytest
 
 from magma_remote.model.container import CPUS_LABEL, JOB_LABEL, WORKDIR_LABEL, ContainerSpec
 from magma_remote.model.jobs import Job
-from magma_remote.runtime.cache import Shared
-from magma_remote.runtime.reap import reap
+from magma_remote.runtime.trial.cache import Shared
+from magma_remote.runtime.trial.reap import reap
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 
 from magma_remote.errors import CorruptError
 from magma_remote.model.manifest import read
-from magma_remote.runtime.manifest import verify, write_manifest
+from magma_remote.runtime.workdir.manifest import verify, write_manifest
 from tests.result_folder import contents
 
 if TYPE_CHECKING:

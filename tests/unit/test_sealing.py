@@ -11,9 +11,9 @@ import pytest
 
 from magma_remote.adapters.memory_container import Script
 from magma_remote.model.layout import trial_key
-from magma_remote.runtime.provenance import note_origin
-from magma_remote.runtime.sealing import QuickrunFacts, seal
-from magma_remote.runtime.verifying import verify_workdir
+from magma_remote.runtime.verifying.workdir import verify_workdir
+from magma_remote.runtime.workdir.provenance import note_origin
+from magma_remote.runtime.workdir.sealing import QuickrunFacts, seal
 from tests.unit.conftest import Lab, a_job
 
 if TYPE_CHECKING:

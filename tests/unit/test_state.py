@@ -19,8 +19,8 @@ from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
 from magma_remote.model.result import Result
 from magma_remote.model.units import Duration, Size
-from magma_remote.runtime import state
 from magma_remote.runtime.files import write_json
+from magma_remote.runtime.workdir import state
 
 JOB = Job(repeat=2, fuzzer="afl", target="libpng", program="readpng", args="-M @@", fuzzargs="-x a,b")
 CAMPAIGN = Campaign(repeat=3, fuzzers=("afl",), targets=("libpng",), timeout=Duration.parse("24h"))

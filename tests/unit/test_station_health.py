@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.errors import EngineError
-from magma_remote.runtime import station_health
-from magma_remote.runtime.station_health import ROOM, Health
+from magma_remote.runtime.station import health as station_health
+from magma_remote.runtime.station.health import ROOM, Health
 from tests.stations import until
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from magma_remote.model.container import CPUS_LABEL, WORKDIR_LABEL, ContainerSpe
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Prepared
 from magma_remote.runtime import preflight
-from magma_remote.runtime.tree_digest import tree_digest
+from magma_remote.runtime.images.tree_digest import tree_digest
 from tests.stations import an_assignment, await_news, campaign_text, ended, prepare, prepared, run, until
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def test_a_build_that_nobody_needs_is_given_up(bench: Bench, monkeypatch: pytest
 
 
 def test_release_does_not_wait_for_a_build_that_is_silent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magma_remote.runtime.station.RELEASE_SECONDS", 0.05)
+    monkeypatch.setattr("magma_remote.runtime.station.local.RELEASE_SECONDS", 0.05)
     building, go_on = threading.Event(), threading.Event()
 
     def silent(*_: Any, **__: Any) -> str:

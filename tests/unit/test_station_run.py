@@ -13,9 +13,10 @@ import pytest
 from magma_remote.adapters.memory_container import Hang, Script
 from magma_remote.errors import BuildError, EngineError, StorageError
 from magma_remote.model.outcome import Reason
-from magma_remote.runtime import manifest, station_run
-from magma_remote.runtime.cache import Shared
-from magma_remote.runtime.trial import Site
+from magma_remote.runtime.station import run as station_run
+from magma_remote.runtime.trial.cache import Shared
+from magma_remote.runtime.trial.trial import Site
+from magma_remote.runtime.workdir import manifest
 from tests.stations import an_assignment, await_news, ended, prepare, run, until
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def test_a_stop_after_the_end_is_nothing(bench: Bench) -> None:
 
 
 def test_a_status_says_phase_and_bugs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magma_remote.runtime.watch._LONGEST_TICK", 0.01)
+    monkeypatch.setattr("magma_remote.runtime.trial.watch._LONGEST_TICK", 0.01)
     assignment = an_assignment()
     bench.scripts[str(assignment.job)] = Script(hangs=Hang.FUZZING)
     station = bench.ready()
@@ -182,7 +183,7 @@ def test_a_status_says_phase_and_bugs(bench: Bench, monkeypatch: pytest.MonkeyPa
 
 
 def test_limits_are_enforced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magma_remote.runtime.watch._LONGEST_TICK", 0.01)
+    monkeypatch.setattr("magma_remote.runtime.trial.watch._LONGEST_TICK", 0.01)
     monkeypatch.setattr(station_run, "Site", partial(Site, launch_limit=0.05))
     assignment = an_assignment()
     bench.scripts[str(assignment.job)] = Script(hangs=Hang.PRUNING)
@@ -200,8 +201,8 @@ def test_limits_are_enforced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param("trial.publish", id="archive"),
-        pytest.param("station_run.write_manifest", id="manifest"),
+        pytest.param("trial.trial.publish", id="archive"),
+        pytest.param("station.run.write_manifest", id="manifest"),
     ],
 )
 def test_an_archive_that_fails_frees_its_cache(

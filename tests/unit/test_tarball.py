@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.errors import CorruptError
-from magma_remote.runtime.tarball import read_tarball
+from magma_remote.runtime.workdir.tarball import read_tarball
 from tests.merged import Ball, a_ball, cut, dump, usual
 
 if TYPE_CHECKING:

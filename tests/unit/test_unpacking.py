@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.errors import CorruptError, StorageError
-from magma_remote.runtime.unpacking import Source
+from magma_remote.runtime.extracting.unpacking import Source
 from tests.merged import Ball, a_ball, cut
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What is left on workers comes into WORKDIR where no dispatcher runs."""

@@ -1,0 +1,112 @@
+"""Which images a campaign runs with, kept in its ledger, and which of its trials have none."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from magma_remote.errors import UsageError
+from magma_remote.model.entries import JobState
+from magma_remote.model.outcome import Reason
+from magma_remote.runtime.images.provision import ImageState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from magma_remote.model.entries import JobEntry
+    from magma_remote.model.pinned import PinnedImage
+    from magma_remote.ports import Ledger
+    from magma_remote.runtime.images.images import Owner
+    from magma_remote.runtime.images.provision import Provision
+
+Pair = tuple[str, str]
+
+_PINNED = (
+    "campaign {id} runs with the images in its dispatcher's registry, and the settings name none any more: bring "
+    "REGISTRY back, or name another WORKDIR"
+)
+_OWN = (
+    "campaign {id} began without REGISTRY, and has trials that ran on images which workers had built: others could not "
+    "be compared with them; take REGISTRY out of the settings, or name another WORKDIR"
+)
+_NO_IMAGE = (
+    "its image is missing, and is built only when a dispatcher starts: requeue it once more when this one has ended, "
+    "then dispatch again"
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supply:
+    """What workers get: the images, and for whom they are made; the pairs in `missing` have none."""
+
+    images: tuple[PinnedImage, ...]
+    owner: Owner
+    missing: frozenset[Pair] = frozenset()
+
+
+def check_registry(ledger: Ledger, registry: str) -> None:
+    """UsageError where a campaign would go on with images that come from elsewhere than they did."""
+    campaign, pins = ledger.campaign(), ledger.pins()
+    if campaign is None:
+        return
+    if pins and not registry:
+        raise UsageError(_PINNED.format(id=campaign.config_id))
+    if registry and not pins and ledger.runs():
+        raise UsageError(_OWN.format(id=campaign.config_id))
+
+
+def pinned(ledger: Ledger, owner: Owner) -> Supply:
+    """The supply of a campaign that needs nothing more: it has ended, or is being cancelled."""
+    return Supply(images=tuple(pin.image for pin in ledger.pins()), owner=owner)
+
+
+def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: Owner) -> Supply:
+    """Have all images that the campaign still needs, and keep them in the ledger before any worker hears of them.
+
+    Jobs of a pair that has none are dead when this returns. A pair whose jobs all have their results needs no image.
+    """
+    left, dead = _open_pairs(ledger)
+    ordered = tuple(pairs)
+    provided = provision.ensure(pair for pair in ordered if pair in left)
+    known = {pin.image.pair for pin in ledger.pins()} & dead - left  # a person may let these run again
+    there = [each for each in provision.look(sorted(known)) if each.state is ImageState.PRESENT]
+    pins = [each.pin for each in (*provided, *there) if each.pin]
+    failed = {each.pair: each.message for each in provided if each.pin is None}
+    with ledger.transaction():
+        ledger.save_pins(pins)
+        bury(ledger, ledger.jobs(JobState.WAITING, JobState.QUEUED), failed)
+    images = tuple(pin.image for pin in pins)
+    missing = (left | dead) - {image.pair for image in images}
+    return Supply(images=images, owner=owner, missing=frozenset(missing))
+
+
+def _open_pairs(ledger: Ledger) -> tuple[set[Pair], set[Pair]]:
+    """Pairs that have jobs to run, and pairs that have dead ones."""
+    every = {(pair.fuzzer, pair.target): pair.counts for pair in ledger.pairs()}
+    left = {key for key, counts in every.items() if any(n for state, n in counts.items() if not state.settled)}
+    return left, {key for key, counts in every.items() if counts.get(JobState.DEAD)}
+
+
+def bury(ledger: Ledger, entries: Iterable[JobEntry], why: Mapping[Pair, str]) -> frozenset[int]:
+    """Within a transaction: let jobs be dead that have no image; their numbers."""
+    gone: dict[Pair, list[int]] = {}
+    for entry in entries:
+        pair = (entry.job.fuzzer, entry.job.target)
+        if pair in why:
+            ledger.save_job(replace(entry, state=JobState.DEAD, reason=Reason.IMAGE, message=why[pair]))
+            gone.setdefault(pair, []).append(entry.number)
+    for pair, numbers in gone.items():
+        log.error("%d jobs of %s are dead: %s", len(numbers), "/".join(pair), why[pair])
+    return frozenset(number for numbers in gone.values() for number in numbers)
+
+
+def bury_late(ledger: Ledger, entries: Sequence[JobEntry], missing: frozenset[Pair]) -> frozenset[int]:
+    """Jobs that somebody has put back while their images are missing, and nothing builds them; their numbers."""
+    if not any((entry.job.fuzzer, entry.job.target) in missing for entry in entries):
+        return frozenset()
+    with ledger.transaction():
+        now = [found for entry in entries if (found := ledger.job(entry.number)) and found.state is JobState.WAITING]
+        return bury(ledger, now, dict.fromkeys(missing, _NO_IMAGE))

@@ -1,0 +1,1 @@
+"""The PoCs of trials that are over, taken out of a WORKDIR."""

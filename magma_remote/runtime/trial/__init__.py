@@ -1,0 +1,1 @@
+"""One trial: its container, its files, and its entry in `ar/`."""

@@ -1,0 +1,1 @@
+"""Whether a WORKDIR holds what it should, byte for byte."""

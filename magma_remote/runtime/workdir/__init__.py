@@ -1,0 +1,1 @@
+"""A WORKDIR: what it remembers, what its trials hold, and where they come from."""

@@ -1,0 +1,208 @@
+"""`WORKDIR/manifest.json`: where the results in a WORKDIR come from, one line for each trial.
+
+What is not known is null. `origin.json` keeps what was so when the campaign began, and cannot be told later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from dataclasses import asdict
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from magma_remote import __version__
+from magma_remote.model.entries import JobState
+from magma_remote.runtime.files import sync_folder, write_json
+from magma_remote.runtime.storage import storage_errors
+from magma_remote.runtime.workdir.asked import PROVENANCE
+from magma_remote.runtime.workdir.provenance_trial import read_object, trial_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry
+    from magma_remote.model.layout import Workdir
+    from magma_remote.ports import Ledger
+
+VERSION = 1
+ORIGIN = "origin.json"
+_AGAIN = "make room, or see who owns it, and collect again"
+_DIGEST = b'"sha256": "'
+_OF_THE_FILE = (b'"written_at": ', _DIGEST)  # lines that tell of manifest.json itself
+
+
+def note_origin(workdir: Workdir, magma: Mapping[str, Any]) -> None:
+    """Keep what is known of the Magma tree as the campaign begins; what was noted first stays."""
+    path = workdir.root / ORIGIN
+    if not path.exists():
+        write_json(path, {"version": VERSION, "magma": dict(magma), "versions": versions()})
+
+
+def note_later(workdir: Workdir, magma: Mapping[str, Any], at: float) -> None:
+    """Keep what is known of the tree that a campaign was extended with, `at` epoch seconds; beside what was first."""
+    path = workdir.root / ORIGIN
+    origin = read_object(path)
+    later = [*_list(origin, "later"), {"at": at, "magma": dict(magma), "versions": versions()}]
+    write_json(path, {"version": VERSION, **origin, "later": later})
+
+
+def file_digest(text: str) -> str:
+    """SHA-256 (hex) of a campaign file."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def versions() -> dict[str, str | None]:
+    """Of this program and its Python."""
+    return {"magma_remote": __version__, "python": platform.python_version()}
+
+
+def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, object]) -> Path:
+    """Write manifest.json of a dispatched campaign, finished or not; `settings` are its file's keys and values.
+
+    StorageError where it cannot be written. Called again, it tells of what is there by then.
+    """
+    with storage_errors(_AGAIN):
+        campaign = ledger.campaign()
+        origin = read_object(workdir.root / ORIGIN)
+        runs = {run.run: run for run in ledger.runs()}
+        workers = {entry.worker: entry.heartbeat for entry in ledger.workers()}
+        names = {worker: beat.name for worker, beat in workers.items()}
+        members = {
+            **head("magma-remote dispatch", origin),
+            "campaign": _campaign(campaign, settings),
+            "magma": {**dict.fromkeys(("commit", "dirty", "changes")), **_mapping(origin, "magma")},
+            "workers": [
+                {"worker": worker, "name": beat.name, "host": beat.host, "version": beat.version or None}
+                for worker, beat in workers.items()
+            ],
+        }
+        members["magma"]["later"] = _list(origin, "later")
+        members["magma"]["tree"] = campaign.tree or None if campaign else None
+        pins = {f"{pin.image.fuzzer}/{pin.image.target}": pin.image.manifest for pin in ledger.pins()}
+        trials = (_trial(workdir, entry, runs.get(entry.run or ""), names) for entry in ledger.jobs())
+        return write(workdir, members, trials, pins)
+
+
+def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that tell of this program."""
+    noted = _mapping(origin, "versions")
+    return {
+        "version": VERSION,
+        "made_by": made_by,
+        "written_at": round(time.time(), 3),
+        "versions": {"magma_remote": None, "python": None, **noted},
+        "written_with": versions(),
+    }
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+    found = value.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _campaign(campaign: CampaignEntry | None, settings: Mapping[str, object]) -> dict[str, Any]:
+    if campaign is None:
+        return {}
+    return {
+        "id": campaign.config_id,
+        "source": campaign.source,
+        "text": campaign.text,
+        "sha256": file_digest(campaign.text),
+        "settings": dict(settings),
+        "timeout": campaign.timeout,
+        "since": campaign.since,
+        "ended_at": campaign.ended_at,
+        "state": campaign.state.value,
+        "editions": [asdict(edition) for edition in campaign.editions],
+    }
+
+
+def _trial(workdir: Workdir, entry: JobEntry, run: RunEntry | None, names: Mapping[str, str]) -> dict[str, Any]:
+    """Of a trial without a result only what the ledger says."""
+    done = entry.state is JobState.DONE
+    told = {
+        "state": entry.state.value,
+        "reason": None if done else (entry.reason.value if entry.reason else None),
+        "message": None if done else (entry.message or None),
+        "attempts": entry.attempts,
+        "run": run.run if run else None,
+        "worker": run.worker if run else None,
+        "worker_name": names.get(run.worker) if run else None,
+        "host": run.place.host if run and run.place else None,
+        "cpus": list(run.cpus) if run and run.cpus else None,
+        "started_at": run.started_at if run else None,
+        "ended_at": run.ended_at if run else None,
+    }
+    return trial_facts(workdir, entry.job, told, done=done)
+
+
+def write(
+    workdir: Workdir, members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]
+) -> Path:
+    """Replace manifest.json in one step: a trial a line, whatever their number, the images, and its own SHA-256.
+
+    One that says the same already is left as it is, so that who copies WORKDIR anew finds nothing new.
+    """
+    path = workdir.root / PROVENANCE
+    partial = path.with_name(f".{path.name}.new")
+    digest = hashlib.sha256()
+    with partial.open("wb") as file:
+        for text in _texts(members, trials, pins):
+            data = text.encode()
+            digest.update(data)
+            file.write(data)
+        file.write(_end(digest.hexdigest()))
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists() and all(new == old for new, old in zip_longest(_told(partial), _told(path))):
+        partial.unlink()
+        return path
+    partial.replace(path)
+    sync_folder(path.parent)
+    return path
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether a manifest.json ends with the SHA-256 of all before it: what it tells is often told nowhere else."""
+    text, _, end = path.read_bytes().rpartition(_DIGEST)
+    return _DIGEST + end == _end(hashlib.sha256(text).hexdigest())
+
+
+def _end(digest: str) -> bytes:
+    return _DIGEST + f'{digest}"}}\n'.encode()
+
+
+def _told(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from (line for line in file if not line.startswith(_OF_THE_FILE))
+
+
+def _texts(members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]) -> Iterator[str]:
+    images: dict[str, dict[str, Any]] = {
+        pair: {"manifest": manifest, "recipes": [], "ids": []} for pair, manifest in pins.items()
+    }
+    for key, value in members.items():
+        yield f"{'{' if key == 'version' else ''}{json.dumps(key)}: {json.dumps(value)},\n"
+    yield '"trials": ['
+    for number, trial in enumerate(trials):
+        _note_image(images, trial)
+        yield f"{',' if number else ''}\n{json.dumps(trial)}"
+    yield f'\n],\n"images": {json.dumps(images)},\n'
+
+
+def _note_image(images: dict[str, dict[str, Any]], trial: Mapping[str, Any]) -> None:
+    pair = f"{trial['fuzzer']}/{trial['target']}"
+    found = images.setdefault(pair, {"manifest": None, "recipes": [], "ids": []})
+    for key, value in (("recipes", trial["recipe"]), ("ids", trial["image"])):
+        if value and value not in found[key]:
+            found[key].append(value)

@@ -1,0 +1,1 @@
+"""What a worker says and hears: its steps, and their parts."""
