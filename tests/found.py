@@ -22,6 +22,7 @@ def trial(
     last: int | None = 60,
     problems: tuple[str, ...] = (),
     machine: Machine | None = None,
+    bases: tuple[str, ...] = (),
 ) -> TrialResult:
     """`name` is `fuzzer/target/program/run`; what is triggered is reached at the same stamp unless said otherwise."""
     fuzzer, target, program, run = name.split("/")
@@ -37,6 +38,7 @@ def trial(
         last_stamp=last,
         problems=problems,
         machine=machine,
+        bases=bases,
     )
 
 

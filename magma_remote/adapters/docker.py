@@ -18,7 +18,7 @@ from magma_remote.adapters.docker_answers import built_image, log_line
 from magma_remote.adapters.machine import cpu_model
 from magma_remote.errors import EngineError, EngineGoneError
 from magma_remote.model.container import SHARED, listed
-from magma_remote.model.image import DIGEST_LABEL
+from magma_remote.model.image import BASES_LABEL, DIGEST_LABEL
 from magma_remote.model.machine import Machine
 from magma_remote.ports import LogLine, Owned
 
@@ -98,6 +98,12 @@ class DockerRunner:
             docker=facts.get("ServerVersion") or None,
             magma_remote=__version__,
         )
+
+    def bases(self, image: str) -> tuple[str, ...]:
+        """See `Runner.bases`."""
+        with engine_errors(f"for image {image}"):
+            labels = self.api.inspect_image(image)["Config"].get("Labels") or {}
+        return tuple(labels.get(BASES_LABEL, "").split())
 
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""

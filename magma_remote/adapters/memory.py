@@ -69,6 +69,11 @@ class MemoryRunner:
         self.check()
         return Machine(host="memory", docker="1.0")
 
+    def bases(self, image: str) -> tuple[str, ...]:
+        """See `Runner.bases`."""
+        self.check()
+        return next((recipe.bases for recipe, *_ in self.builds if f"sha256:{recipe.digest}" == image), ())
+
     def image_id(self, name: str) -> str | None:
         """See `Runner.image_id`."""
         self.check()

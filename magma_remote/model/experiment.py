@@ -27,7 +27,8 @@ class TrialResult:
 
     `polls` counts dumps that have a row, `last_stamp` is the last of them (seconds, None without any); a trial in which
     no bug was reached is one of these with nothing found. `problems` are lines for people on what is odd about it:
-    its figures hold, but are to be looked at. `machine` is where it ran, None where that is not written down.
+    its figures hold, but are to be looked at. `machine` is where it ran, None where that is not written down, and
+    `bases` what its image was made from, as NAME@ID.
     """
 
     fuzzer: str
@@ -40,6 +41,7 @@ class TrialResult:
     last_stamp: int | None
     problems: tuple[str, ...] = ()
     machine: Machine | None = None
+    bases: tuple[str, ...] = ()
 
     @property
     def trial(self) -> Trial:

@@ -22,12 +22,14 @@ DOCKERFILE = PurePosixPath("docker/Dockerfile")
 _LABEL = "magma-remote"
 _WAY = "2"  # raised when we build or label in another way: images of an older one are not found
 DIGEST_LABEL = f"{_LABEL}.digest"
+BASES_LABEL = f"{_LABEL}.bases"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to build the image of one (fuzzer, target): arguments as `docker build` gets them.
 
+    `bases` are the images that it starts FROM or copies from, as NAME@ID: what a name means changes with time.
     `campaign_id` is whose run builds it, for people: any campaign with the same digest uses it.
     """
 
@@ -35,6 +37,7 @@ class Recipe:
     target: str
     build_args: Mapping[str, str]
     digest: str
+    bases: tuple[str, ...] = ()
     campaign_id: str = ""
 
     @property
@@ -52,6 +55,7 @@ class Recipe:
         """What tells this image from a stale one of the same name."""
         return {
             DIGEST_LABEL: self.digest,
+            BASES_LABEL: " ".join(self.bases),
             f"{_LABEL}.fuzzer": self.fuzzer,
             f"{_LABEL}.target": self.target,
             f"{_LABEL}.campaign": self.campaign_id,

@@ -30,7 +30,7 @@ class Result:
     """`reason` is None for a complete trial. Times are seconds since the epoch, None where it did not get there.
 
     `tail` holds the last lines of the container's or the build's output; `pocs` is None without extraction, `machine`
-    where nobody could say.
+    where nobody could say. `bases` are what `image` was made from, as NAME@ID.
     """
 
     job: Job
@@ -42,6 +42,7 @@ class Result:
     cpus: CpuSet = ()
     image: str = ""
     digest: str = ""
+    bases: tuple[str, ...] = ()
     machine: Machine | None = None
     started_at: float | None = None
     launched_at: float | None = None

@@ -42,6 +42,9 @@ class Runner(Protocol):
     def machine(self) -> Machine:
         """The machine that its containers run on, as it is now."""
 
+    def bases(self, image: str) -> tuple[str, ...]:
+        """What one of our images says that it was made from, as NAME@ID; nothing where it does not say."""
+
     def image_id(self, name: str) -> str | None:
         """Id of a local image by its name, None where there is none."""
 

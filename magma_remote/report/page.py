@@ -59,7 +59,7 @@ def render(report: Report, *, title: str, made: datetime) -> str:
         "most_odd": _MOST_ODD,
         "scale": _scale(report),
         "notes": [
-            *filter(None, [machines.unlike(report)]),
+            *machines.unlike(report),
             *(f"{target.name}: {note}" for target in report.targets for note in target.notes),
         ],
         "odd": [trial for trial in report.experiment.trials if trial.problems],

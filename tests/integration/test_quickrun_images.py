@@ -81,5 +81,9 @@ def test_image_carries_its_digest_and_names(lab: Lab) -> None:
     facts = record(lab.workdir(), "steady,toy,letters,0")
     image = lab.engine.images.get(facts["image"])
     assert image.labels[DIGEST_LABEL] == facts["digest"]
+    (base,) = facts["bases"]
+    name, _, build = base.rpartition("@")
+    assert lab.engine.images.get(name).id == build
+    assert facts["machine"]["docker"] == lab.engine.version()["Version"]
     assert re.fullmatch("[0-9a-f]{12}", image.labels["magma-remote.campaign"])
     assert f"magma/steady/toy:{facts['digest'][:16]}" in image.tags

@@ -56,6 +56,11 @@ SHAPES = {
         *(trial(f"a/tiff/p/{run}", machine=Machine(host="w1", cpu="Fast", kernel="6.1")) for run in range(2)),
         *(trial(f"b/tiff/p/{run}", machine=Machine(host=f"w{run}", cpu=f"Fas{'st'[run]}")) for run in range(2)),
     ),
+    "two-bases": experiment(
+        trial("a/tiff/p/0", bases=("ubuntu:18.04@sha256:0123456789abcdef",)),
+        trial("b/tiff/p/0", bases=("ubuntu:18.04@sha256:fedcba9876543210", "x@sha256:00")),
+        trial("b/png/p/0", bases=("ubuntu:18.04@sha256:0123456789abcdef", "x@sha256:00")),
+    ),
     "one-machine": experiment(trial("a/tiff/p/0", machine=Machine(host="w1", cpu="Fast", docker="20.10"))),
     "odd": experiment(trial("a/tiff/p/0", problems=("stamps have a gap of 40 s",)), trial("b/tiff/p/0")),
 }
@@ -147,6 +152,10 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("in-an-incomplete-repeat", "triggered in no counted repeat"),
         ("two-machines", "Trials ran on CPUs of different models: Fass (1 trial), Fast (3 trials)."),
         ("two-machines", "a b w0 Fass – 0 1 w1 Fast – 0 1 w1 Fast 6.1 2 0"),  # noqa: RUF001
+        (
+            "two-bases",
+            "2 different builds of ubuntu:18.04: sha256:0123456789ab for a, b; sha256:fedcba987654 for b. Compilers",
+        ),
         ("one-machine", "w1 Fast 20.10 1"),
         ("nothing-known", "On which machines trials ran is not written down here"),
     ],

@@ -54,6 +54,7 @@ def test_a_quickrun_can_be_verified(lab: Lab, no_archive: bool) -> None:  # noqa
     assert told["magma"] == {"commit": "c0ffee", "dirty": False, "changes": [], "tree": "ab" * 32}
     trial = told["trials"][0]
     assert (trial["machine"]["host"], trial["machine"]["docker"]) == ("memory", "1.0")
+    assert trial["bases"] == ["debian:12@sha256:debian:12"]
     assert (trial["host"], trial["recipe"], trial["worker"], trial["attempts"]) == ("here", _recipe(lab), None, None)
     assert told["images"]["afl/libpng"]["recipes"] == [_recipe(lab)]
 

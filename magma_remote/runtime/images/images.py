@@ -11,7 +11,7 @@ from magma_remote.model import image
 from magma_remote.runtime.images.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
     from threading import Event
     from typing import TextIO
@@ -76,13 +76,13 @@ class Images:
     def recipe(self, fuzzer: str, target: str) -> Recipe:
         """What the image of a pair is made from at this moment; base images that are missing are fetched."""
         args, sources = self._sources(fuzzer, target)
-        return self._recipe(fuzzer, target, args, [self._base(name) for name in sources.base_images])
+        return self._recipe(fuzzer, target, args, {name: self._base(name) for name in sources.base_images})
 
     def look(self, fuzzer: str, target: str) -> Recipe | None:
         """The recipe of an image that is there already; None where it is not. Nothing is changed."""
         args, sources = self._sources(fuzzer, target)
-        bases = [found for name in sources.base_images if (found := self._runner.image_id(name))]
-        if len(bases) < len(sources.base_images):
+        bases = {name: found for name in sources.base_images if (found := self._runner.image_id(name))}
+        if len(bases) < len(set(sources.base_images)):
             return None
         recipe = self._recipe(fuzzer, target, args, bases)
         return recipe if self._runner.find(recipe) else None
@@ -91,9 +91,16 @@ class Images:
         args = image.build_args(self._campaign, fuzzer, target, uid=self._owner.uid, gid=self._owner.gid)
         return args, self._context.sources(args)
 
-    def _recipe(self, fuzzer: str, target: str, args: Mapping[str, str], bases: Iterable[str]) -> Recipe:
-        digest = image.digest(args, bases, self._context.entries(self._context.sources(args).paths))
-        return image.Recipe(fuzzer=fuzzer, target=target, build_args=args, digest=digest, campaign_id=self._campaign_id)
+    def _recipe(self, fuzzer: str, target: str, args: Mapping[str, str], bases: Mapping[str, str]) -> Recipe:
+        entries = self._context.entries(self._context.sources(args).paths)
+        return image.Recipe(
+            fuzzer=fuzzer,
+            target=target,
+            build_args=args,
+            digest=image.digest(args, bases.values(), entries),
+            bases=tuple(f"{name}@{found}" for name, found in sorted(bases.items())),
+            campaign_id=self._campaign_id,
+        )
 
     def ensure(self, recipe: Recipe) -> Image:
         """Find or build it. BuildError after the last attempt, with the log's path in its message."""

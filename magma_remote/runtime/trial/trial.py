@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
-    from magma_remote.model.machine import Machine
     from magma_remote.ports import Runner
     from magma_remote.runtime.images.images import Image
     from magma_remote.runtime.trial.cache import Cache
@@ -86,9 +85,10 @@ class Trial:
             cpus=self.cpus,
             image=self._image.id,
             digest=self._image.digest,
-            machine=self._machine(),
             started_at=time.time(),
         )
+        with suppress(EngineError):  # the container's start will say what is wrong with the engine
+            facts = replace(facts, machine=self._site.runner.machine(), bases=self._site.runner.bases(self._image.id))
         try:
             result = self._fuzz(facts)
             if result.complete:
@@ -102,12 +102,6 @@ class Trial:
         if not self._cache.complete.exists():
             self._cache.remove()
         return self._record(result)
-
-    def _machine(self) -> Machine | None:
-        """Looked at for each trial: what is upgraded between two of them is told of the later one alone."""
-        with suppress(EngineError):  # the container's start will say what is wrong with the engine
-            return self._site.runner.machine()
-        return None
 
     def stop(self) -> None:
         """End it now: what was not complete by then is a failure."""

@@ -52,7 +52,7 @@ class Reading:
         reached, triggered, problems = dumps.findings()
         timing = dumps.timing(timeout=self.timeout, poll=self.poll)
         fuzzer, target, program, run = trial
-        warned, machine = self._recorded(trial)
+        warned, machine, bases = self._recorded(trial)
         return TrialResult(
             fuzzer=fuzzer,
             target=target,
@@ -64,6 +64,7 @@ class Reading:
             last_stamp=max(dumps.stamps, default=None),
             problems=(*odd, *problems, *timing, *warned),
             machine=machine,
+            bases=bases,
         )
 
     def _was_not_launched(self, trial: Trial) -> bool:
@@ -80,14 +81,14 @@ class Reading:
     def _record(self, trial: Trial) -> Path:
         return self.workdir.records / f"{','.join(map(str, trial))}.json"
 
-    def _recorded(self, trial: Trial) -> tuple[tuple[str, ...], Machine | None]:
-        """What was told beside the trial when it ended, but for what its dumps tell too, and where it ran."""
+    def _recorded(self, trial: Trial) -> tuple[tuple[str, ...], Machine | None, tuple[str, ...]]:
+        """What was told beside the trial when it ended, but for what its dumps tell too; where it ran, and on what."""
         try:
             record = json.loads(self._record(trial).read_bytes())
             warned = tuple(str(text) for text in record["warnings"] if "no canary" not in text)
-            return warned, Machine.from_record(record.get("machine"))
+            return warned, Machine.from_record(record.get("machine")), tuple(map(str, record.get("bases") or ()))
         except (OSError, ValueError, LookupError, TypeError):
-            return (), None
+            return (), None, ()
 
 
 def missing(trial: Trial, reason: Reason | str, message: str) -> Missing:

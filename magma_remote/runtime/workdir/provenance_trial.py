@@ -24,7 +24,7 @@ MOST_FILES = 100
 
 _LARGEST = 64 << 10  # bytes of a manifest of so few files
 _OF_RESULT = (
-    *("launched_at", "terminated_at", "image", "recipe", "machine"),
+    *("launched_at", "terminated_at", "image", "recipe", "bases", "machine"),
     *("manifest_sha256", "execution_sha256", "files"),
 )
 _FACTS = ("worker", "worker_name", "host", "cpus", "attempts", "started_at", "ended_at")
@@ -63,6 +63,7 @@ def _of_result(workdir: Workdir, job: Job, facts: Mapping[str, Any]) -> dict[str
         "terminated_at": record.get("terminated_at"),
         "image": record.get("image") or None,
         "recipe": record.get("digest") or None,
+        "bases": record.get("bases"),
         "machine": record.get("machine"),
         "manifest_sha256": sha256,
         "execution_sha256": digest_of(execution_path(workdir, job)) if execution else None,
