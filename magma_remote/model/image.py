@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DOCKERFILE = PurePosixPath("docker/Dockerfile")
 _LABEL = "magma-remote"
-_WAY = "2"  # raised when we build or label in another way: images of an older one are not found
+_WAY = "3"  # raised when we build or label in another way: images of an older one are not found
 DIGEST_LABEL = f"{_LABEL}.digest"
 BASES_LABEL = f"{_LABEL}.bases"
 
