@@ -14,11 +14,12 @@ from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.crew import ThreadCrew
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
 from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.entries import JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Tube
 from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
-from magma_remote.runtime.dispatcher.opening import Plan, begin
+from magma_remote.runtime.dispatcher.opening import begin
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
 from tests.mortals import Disks, Fuse, MemoryResults
@@ -111,8 +112,8 @@ class Live:
         self._workers: dict[str, Process] = {}
         every = tuple(Job(repeat=number, fuzzer="f", target="t", program="p") for number in range(jobs))
         ledger = SqliteLedger(self._path)
-        plan = Plan(source="live.hjson", text="{}", tree="0" * 64, timeout=run_seconds, jobs=every)
-        self.config_id = begin(ledger, plan, time.time()).config_id
+        request = CampaignRequest(source="live.hjson", text="{}", tree="0" * 64, timeout=run_seconds, jobs=every)
+        self.config_id = begin(ledger, request, time.time()).config_id
         ledger.close()
 
     def start_dispatcher(self) -> None:

@@ -12,12 +12,12 @@ from magma_remote.adapters.memory_queue import MemoryQueue, MemoryServer
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import QueueError, UsageError
+from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Broadcast, Tube
 from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
 from magma_remote.runtime.dispatcher.extending import extend
-from magma_remote.runtime.dispatcher.opening import Plan
 from magma_remote.runtime.dispatcher.slot import ReplacedError, broadcast, read_slot, refuse_other
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
@@ -180,7 +180,7 @@ class World:
             first = len(known)
             added = [Job(repeat=n, fuzzer=fuzzer, target="t", program="p") for n in range(first, first + more)]
             fuzzers = sorted({*FUZZERS, *(job.fuzzer for job in known), fuzzer})
-            plan = Plan(
+            request = CampaignRequest(
                 source="campaign.hjson",
                 text=file_text(first + more, fuzzers),
                 tree="".join(fuzzers),
@@ -188,7 +188,7 @@ class World:
                 jobs=(*added, *known),
                 terms={"POLL": "5"},
             )
-            extend(ledger, plan, self.clock.now())
+            extend(ledger, request, self.clock.now())
 
     def other(self, *, since: float, is_open: bool) -> Broadcast:
         """What the dispatcher of another campaign broadcasts."""

@@ -26,7 +26,7 @@ from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.provenance import note_tree, tell_dispatched
 from magma_remote.cli.settings import SETTINGS, load_dispatch
 from magma_remote.cli.settings_check import LEDGER
-from magma_remote.cli.supplying import make_folder, plan_of, supply_for
+from magma_remote.cli.supplying import make_folder, request_of, supply_for
 from magma_remote.errors import (
     BusyError,
     EngineGoneError,
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from magma_remote.cli.loading import Loaded
+    from magma_remote.model.campaign_request import CampaignRequest
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.ports import Ledger
-    from magma_remote.runtime.dispatcher.opening import Plan
 
 _MOST_MISSING = 20
 _AWAY = (BusyError, EngineGoneError, LedgerAwayError, QueueGoneError, RegistryError, StorageError)
@@ -86,12 +86,12 @@ def dispatch(*, file: Path | None, force: bool, extend: bool, settings: Path | N
     """  # noqa: D301 - \b is click's mark for a block that keeps its lines
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
-    plan = plan_of(chosen, loaded)
-    check_size(plan, host=socket.gethostname(), workdir=str(chosen.workdir))
+    request = request_of(chosen, loaded)
+    check_size(request, host=socket.gethostname(), workdir=str(chosen.workdir))
     if extend:
         check_there(chosen)
     with _away_for_now():
-        code = _dispatch(chosen, loaded, plan, force=force, extend=extend)
+        code = _dispatch(chosen, loaded, request, force=force, extend=extend)
     sys.exit(code)
 
 
@@ -105,7 +105,9 @@ def _away_for_now() -> Iterator[None]:
         raise
 
 
-def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: bool, extend: bool) -> int:
+def _dispatch(
+    chosen: DispatcherSettings, loaded: Loaded, request: CampaignRequest, *, force: bool, extend: bool
+) -> int:
     queue = BeanstalkQueue(chosen.queue.target)
     with ExitStack() as held:
         held.callback(queue.close)
@@ -117,8 +119,8 @@ def _dispatch(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, *, force: 
         ledger = SqliteLedger(chosen.workdir / LEDGER)
         held.callback(ledger.close)
         if extend:
-            extend_campaign(chosen, loaded, plan, ledger)
-        campaign = _open(ledger, plan)
+            extend_campaign(chosen, loaded, request, ledger)
+        campaign = _open(ledger, request)
         note_tree(chosen.workdir, loaded.root)
         supply = supply_for(chosen, loaded, ledger)
         if supply:  # builds may have taken hours
@@ -159,12 +161,13 @@ def _refuse_other(queue: BeanstalkQueue, ledger: Path, *, force: bool) -> None:
         refuse_other(queue, ours)
 
 
-def _open(ledger: Ledger, plan: Plan) -> CampaignEntry:
+def _open(ledger: Ledger, request: CampaignRequest) -> CampaignEntry:
     known = ledger.campaign()
-    campaign = resume(ledger, known, plan) if known else begin(ledger, plan, SystemClock().now())
+    campaign = resume(ledger, known, request) if known else begin(ledger, request, SystemClock().now())
     counts = ledger.counts()
     settled = counts[JobState.DONE] + counts[JobState.DEAD]
-    how = f"goes on: {settled} of {len(plan.jobs)} jobs are settled" if known else f"begins: {len(plan.jobs)} jobs"
+    asked = len(request.jobs)
+    how = f"goes on: {settled} of {asked} jobs are settled" if known else f"begins: {asked} jobs"
     log.info("campaign %s (%s) %s", campaign.config_id, campaign.source, how)
     return campaign
 

@@ -18,7 +18,7 @@ from magma_remote.cli.extending import check_there, extend_campaign
 from magma_remote.cli.loading import MAGMA
 from magma_remote.cli.settings import SETTINGS, load_dispatch
 from magma_remote.cli.settings_check import LEDGER
-from magma_remote.cli.supplying import plan_of
+from magma_remote.cli.supplying import request_of
 from magma_remote.runtime.dispatcher.extending import check_extends
 from magma_remote.runtime.dispatcher.opening import check_size
 from magma_remote.runtime.logs import console, open_log
@@ -26,9 +26,9 @@ from magma_remote.runtime.preflight import check_names
 
 if TYPE_CHECKING:
     from magma_remote.cli.loading import Loaded
+    from magma_remote.model.campaign_request import CampaignRequest
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.runtime.dispatcher.extending import Held
-    from magma_remote.runtime.dispatcher.opening import Plan
 
 
 @click.command(short_help="Give the campaign in WORKDIR further trials, as `dispatch --extend` does first of all.")
@@ -55,29 +55,29 @@ def extend(*, file: Path | None, check: bool, as_json: bool, settings: Path | No
     """  # noqa: D301 - \b is click's mark for a block that keeps its lines
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
-    plan = plan_of(chosen, loaded)
-    check_size(plan, host=socket.gethostname(), workdir=str(chosen.workdir))
+    request = request_of(chosen, loaded)
+    check_size(request, host=socket.gethostname(), workdir=str(chosen.workdir))
     check_there(chosen)
-    found = _look(chosen, plan) if check else _extend(chosen, loaded, plan)
+    found = _look(chosen, request) if check else _extend(chosen, loaded, request)
     if as_json:
         print_json({"added": len(found.added), "groups": list(found.groups)})
     elif check:
         click.echo(f"{len(found.added)} more jobs: {found.further}" if found.added else "Nothing more to run")
 
 
-def _look(chosen: DispatcherSettings, plan: Plan) -> Held:
+def _look(chosen: DispatcherSettings, request: CampaignRequest) -> Held:
     ledger = SqliteLedger.open_existing(chosen.workdir / LEDGER)
     try:
-        return check_extends(ledger, plan)
+        return check_extends(ledger, request)
     finally:
         ledger.close()
 
 
-def _extend(chosen: DispatcherSettings, loaded: Loaded, plan: Plan) -> Held:
+def _extend(chosen: DispatcherSettings, loaded: Loaded, request: CampaignRequest) -> Held:
     with ExitStack() as held:
         held.enter_context(claims.workdir_lock(chosen.workdir))
         held.enter_context(open_log(chosen.workdir / "log" / "dispatcher.jsonl"))
         held.enter_context(console(sys.stderr))
         ledger = SqliteLedger.open_existing(chosen.workdir / LEDGER, read_only=False)
         held.callback(ledger.close)
-        return extend_campaign(chosen, loaded, plan, ledger)
+        return extend_campaign(chosen, loaded, request, ledger)

@@ -22,9 +22,9 @@ from magma_remote.runtime.workdir.provenance import note_later
 if TYPE_CHECKING:
     from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.cli.loading import Loaded
+    from magma_remote.model.campaign_request import CampaignRequest
     from magma_remote.model.settings import DispatcherSettings
     from magma_remote.runtime.dispatcher.extending import Held, Pair
-    from magma_remote.runtime.dispatcher.opening import Plan
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +38,15 @@ def check_there(chosen: DispatcherSettings) -> None:
         )
 
 
-def extend_campaign(chosen: DispatcherSettings, loaded: Loaded, plan: Plan, ledger: SqliteLedger) -> Held:
+def extend_campaign(chosen: DispatcherSettings, loaded: Loaded, request: CampaignRequest, ledger: SqliteLedger) -> Held:
     """Have the images of what is new, then extend the campaign, in one step. WORKDIR is held by the caller.
 
     UsageError where it is refused, BusyError where an image cannot be made now: nothing has changed then.
     """
-    wanted = check_extends(ledger, plan)
+    wanted = check_extends(ledger, request)
     _provide(chosen, loaded, ledger, wanted.pairs)
     before = campaign_of(ledger)
-    added = extend(ledger, plan, SystemClock().now())
+    added = extend(ledger, request, SystemClock().now())
     campaign = campaign_of(ledger)
     if campaign.editions != before.editions:
         note_later(Workdir(chosen.workdir), tree_origin(loaded.root), campaign.editions[-1].until)

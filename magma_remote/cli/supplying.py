@@ -14,10 +14,11 @@ from magma_remote.cli.here import own_address
 from magma_remote.cli.owner import image_owner
 from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import StorageError
+from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.comparable import terms
 from magma_remote.model.entries import CampaignState
 from magma_remote.model.layout import Workdir
-from magma_remote.runtime.dispatcher.opening import Plan, check_same
+from magma_remote.runtime.dispatcher.opening import check_same
 from magma_remote.runtime.dispatcher.operations import campaign_of
 from magma_remote.runtime.dispatcher.supply import check_registry, pinned, supply
 from magma_remote.runtime.images.build_log import LoggingReporter
@@ -88,17 +89,17 @@ def pins_of(chosen: DispatcherSettings, loaded: Loaded) -> tuple[str, tuple[PinE
         campaign = ledger.campaign()
         if campaign is None:
             return "", ()
-        check_same(ledger, campaign, plan_of(chosen, loaded))
+        check_same(ledger, campaign, request_of(chosen, loaded))
         check_registry(ledger, chosen.registry)
         return campaign.config_id, ledger.pins()
     finally:
         ledger.close()
 
 
-def plan_of(chosen: DispatcherSettings, loaded: Loaded) -> Plan:
+def request_of(chosen: DispatcherSettings, loaded: Loaded) -> CampaignRequest:
     """The campaign as it is written now."""
     campaign, context = loaded.campaign, Context(loaded.root)
-    return Plan(
+    return CampaignRequest(
         source=loaded.file.name,
         text=read_text(loaded.file),
         tree=tree_digest(campaign, loaded.root, context),

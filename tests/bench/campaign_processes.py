@@ -15,12 +15,13 @@ from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.adapters.clock import SystemClock
 from magma_remote.adapters.crew import ThreadCrew
 from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.entries import JobState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Place
 from magma_remote.ports import Kept, Prepared, RunEnded
 from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
-from magma_remote.runtime.dispatcher.opening import Plan, begin
+from magma_remote.runtime.dispatcher.opening import begin
 from magma_remote.runtime.logs import open_log
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
@@ -92,12 +93,12 @@ def _received(connection: Connection) -> Outcome:
 
 
 def _dispatch(address: str, folder: Path, count: int, told: Connection) -> None:
-    plan = Plan(source="bench.hjson", text="{}", tree="0" * 64, timeout=1.0, jobs=make_jobs(count))
+    request = CampaignRequest(source="bench.hjson", text="{}", tree="0" * 64, timeout=1.0, jobs=make_jobs(count))
     queue, crew = BeanstalkQueue(address), ThreadCrew(_FETCHES)
     with open_log(folder / "dispatcher.jsonl"):
         begun, cpu = time.monotonic(), time.process_time()
         ledger = SqliteLedger(folder / "ledger.sqlite")
-        begin(ledger, plan, time.time())
+        begin(ledger, request, time.time())
         dispatcher = Dispatcher(
             Seat(host="bench", workdir=str(folder)),
             ledger=ledger,

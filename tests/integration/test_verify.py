@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.cli.provenance import tell_dispatched
+from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.layout import trial_key
 from magma_remote.runtime.dispatcher.extending import extend
-from magma_remote.runtime.dispatcher.opening import Plan
 from tests.dispatched import call, refused
 from tests.merged import Merged, a_ball, cut
 from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven
@@ -409,7 +409,9 @@ def test_what_manifest_json_tells(sound: Proven) -> None:
 def test_an_extended_campaign_has_trials_to_come_and_is_no_other(sound: Proven) -> None:
     campaign = sound.ledger.campaign()
     assert campaign
-    more = Plan(source="c.hjson", text=f"{TEXT}# more", tree=campaign.tree, timeout=campaign.timeout, jobs=JOBS)
+    more = CampaignRequest(
+        source="c.hjson", text=f"{TEXT}# more", tree=campaign.tree, timeout=campaign.timeout, jobs=JOBS
+    )
     extend(sound.ledger, more, now=2500.0)
     (wrong,) = _checked(sound, 1)["wrong"]
     assert (wrong["fault"], wrong["path"]) == ("missing", "ar/afl/libpng/readpng/3")

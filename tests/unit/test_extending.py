@@ -12,11 +12,12 @@ import pytest
 
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import NoCampaignError, UsageError
+from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.entries import CampaignState, JobState, PinEntry
 from magma_remote.model.jobs import Job
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.runtime.dispatcher.extending import extend
-from magma_remote.runtime.dispatcher.opening import Plan, begin, check_same, resume
+from magma_remote.runtime.dispatcher.opening import begin, check_same, resume
 from magma_remote.runtime.dispatcher.operations import campaign_of, cancel
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ def jobs(repeat: int, *fuzzers: str, fuzzargs: str = "") -> tuple[Job, ...]:
     )
 
 
-def plan(made: tuple[Job, ...], text: str = "more", **terms: str) -> Plan:
+def a_request(made: tuple[Job, ...], text: str = "more", **terms: str) -> CampaignRequest:
     told = {"TIMEOUT": "5.0", "POLL": "5"} | terms
-    return Plan(source="week.hjson", text=text, tree=text, timeout=5.0, jobs=made, terms=told)
+    return CampaignRequest(source="week.hjson", text=text, tree=text, timeout=5.0, jobs=made, terms=told)
 
 
-FIRST = plan(jobs(2, "afl"), "first")
-MORE = plan(jobs(3, "eclipser", "afl"))
+FIRST = a_request(jobs(2, "afl"), "first")
+MORE = a_request(jobs(3, "eclipser", "afl"))
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_it_goes_on_as_extended_without_being_asked_again(ledger: SqliteLedger) 
     extend(ledger, MORE, now=2.0)
     assert resume(ledger, campaign_of(ledger), MORE).state is CampaignState.OPEN
     with pytest.raises(UsageError, match="no longer asked for: 1 of eclipser/libpng/read"):
-        check_same(ledger, campaign_of(ledger), plan(jobs(2, "eclipser") + jobs(3, "afl")))
+        check_same(ledger, campaign_of(ledger), a_request(jobs(2, "eclipser") + jobs(3, "afl")))
     with pytest.raises(UsageError, match=r"no longer asked for: 3 of eclipser/libpng/read, .*1 of afl"):
         check_same(ledger, campaign_of(ledger), FIRST)
 
@@ -106,7 +107,7 @@ def test_an_ended_campaign_is_open_again(ledger: SqliteLedger, state: CampaignSt
 
 def test_an_ended_campaign_with_nothing_new_stays_ended(ledger: SqliteLedger) -> None:
     end(ledger)
-    assert not extend(ledger, plan(FIRST.jobs, "a comment"), now=10.0).added
+    assert not extend(ledger, a_request(FIRST.jobs, "a comment"), now=10.0).added
     assert (campaign_of(ledger).text, campaign_of(ledger).ended_at) == ("a comment", 9.0)
 
 
@@ -120,21 +121,21 @@ def test_pins_stay(ledger: SqliteLedger) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        pytest.param(plan(jobs(1, "afl")), "no longer asked for: 1 of afl/libpng/read", id="smaller REPEAT"),
-        pytest.param(plan(jobs(2, "eclipser")), "no longer asked for: 2 of afl/libpng/read", id="a fuzzer less"),
-        pytest.param(plan(jobs(3, "afl"), POLL="6"), "POLL was 5, is 6", id="a term"),
+        pytest.param(a_request(jobs(1, "afl")), "no longer asked for: 1 of afl/libpng/read", id="smaller REPEAT"),
+        pytest.param(a_request(jobs(2, "eclipser")), "no longer asked for: 2 of afl/libpng/read", id="a fuzzer less"),
+        pytest.param(a_request(jobs(3, "afl"), POLL="6"), "POLL was 5, is 6", id="a term"),
         pytest.param(
-            replace(plan(jobs(3, "afl"), TIMEOUT="6.0"), timeout=6.0), "TIMEOUT was 5.0, is 6.0", id="timeout"
+            replace(a_request(jobs(3, "afl"), TIMEOUT="6.0"), timeout=6.0), "TIMEOUT was 5.0, is 6.0", id="timeout"
         ),
         pytest.param(
-            plan(jobs(3, "afl", fuzzargs="-d")), "other arguments for 2 of afl/libpng/read", id="unnamed arguments"
+            a_request(jobs(3, "afl", fuzzargs="-d")), "other arguments for 2 of afl/libpng/read", id="unnamed arguments"
         ),
         pytest.param(
-            plan(jobs(1, "afl"), POLL="6"), "POLL was 5, is 6, no longer asked for: 1 of", id="all of it is told"
+            a_request(jobs(1, "afl"), POLL="6"), "POLL was 5, is 6, no longer asked for: 1 of", id="all of it is told"
         ),
     ],
 )
-def test_what_is_refused_changes_nothing(ledger: SqliteLedger, asked: Plan, said: str) -> None:
+def test_what_is_refused_changes_nothing(ledger: SqliteLedger, asked: CampaignRequest, said: str) -> None:
     before = campaign_of(ledger), known(ledger)
     with pytest.raises(UsageError, match=f"cannot be extended by week.hjson.*{re.escape(said)}"):
         extend(ledger, asked, now=2.0)

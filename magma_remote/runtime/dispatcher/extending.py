@@ -16,10 +16,10 @@ from magma_remote.runtime.workdir.provenance import file_digest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from magma_remote.model.campaign_request import CampaignRequest
     from magma_remote.model.entries import CampaignEntry
     from magma_remote.model.jobs import Job
     from magma_remote.ports import Ledger
-    from magma_remote.runtime.dispatcher.opening import Plan
 
 Pair = tuple[str, str]
 
@@ -35,7 +35,7 @@ _REFUSED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A plan held against what is there: jobs that are `added`, in their order, and what is `against` it."""
+    """A request held against what is there: jobs that are `added`, in their order, and what is `against` it."""
 
     added: tuple[Job, ...]
     against: tuple[str, ...]
@@ -61,9 +61,9 @@ class Held:
         return tuple(dict.fromkeys((job.fuzzer, job.target) for job in self.added))
 
 
-def hold_against(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> Held:
+def hold_against(ledger: Ledger, entry: CampaignEntry, request: CampaignRequest) -> Held:
     """Compare a campaign as it is in its ledger with what its file and tree make now."""
-    added = dict.fromkeys(plan.jobs)
+    added = dict.fromkeys(request.jobs)
     gone: list[Job] = []
     for known in ledger.jobs():  # one at a time: there may be a million
         if known.job in added:
@@ -71,7 +71,7 @@ def hold_against(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> Held:
         else:
             gone.append(known.job)
     altered = {_trial(job) for job in added} & {_trial(job) for job in gone}  # its terms tell what became of them
-    against = [*_changed(entry, plan)]
+    against = [*_changed(entry, request)]
     removed = [job for job in gone if _trial(job) not in altered]
     if altered and not against:
         against += [f"other arguments for {each}" for each in _counted(job for job in gone if _trial(job) in altered)]
@@ -79,10 +79,10 @@ def hold_against(ledger: Ledger, entry: CampaignEntry, plan: Plan) -> Held:
     return Held(added=tuple(added), against=tuple(against))
 
 
-def _changed(entry: CampaignEntry, plan: Plan) -> tuple[str, ...]:
+def _changed(entry: CampaignEntry, request: CampaignRequest) -> tuple[str, ...]:
     before = {"TIMEOUT": str(entry.timeout), **entry.terms}
-    told = changed(before, {"TIMEOUT": str(plan.timeout), **plan.terms})
-    if entry.tree != plan.tree and not (told or entry.terms):
+    told = changed(before, {"TIMEOUT": str(request.timeout), **request.terms})
+    if entry.tree != request.tree and not (told or entry.terms):
         return ("the Magma tree has changed",)
     return told
 
@@ -96,36 +96,38 @@ def _counted(jobs: Iterable[Job]) -> list[str]:
     return [f"{count} of {kind}" for kind, count in kinds.items()]
 
 
-def check_extends(ledger: Ledger, plan: Plan) -> Held:
+def check_extends(ledger: Ledger, request: CampaignRequest) -> Held:
     """What an extension would add; UsageError where it is refused, NoCampaignError where there is none to extend."""
     entry = campaign_of(ledger)
-    found = hold_against(ledger, entry, plan)
+    found = hold_against(ledger, entry, request)
     if found.against:
-        told = _REFUSED.format(id=entry.config_id, before=entry.source, source=plan.source, objections=found.objections)
+        told = _REFUSED.format(
+            id=entry.config_id, before=entry.source, source=request.source, objections=found.objections
+        )
         raise UsageError(told)
     if found.added and entry.state is CampaignState.CANCELLED and entry.ended_at is None:
         raise UsageError(_CANCELLING.format(id=entry.config_id))
     return found
 
 
-def extend(ledger: Ledger, plan: Plan, now: float) -> Held:
-    """Make the campaign the one that the plan says, in one step; what that adds, nothing the second time.
+def extend(ledger: Ledger, request: CampaignRequest, now: float) -> Held:
+    """Make the campaign the one that is asked for, in one step; what that adds, nothing the second time.
 
     Jobs keep their numbers, new ones come behind them. One that had ended is open again. Errors as `check_extends`.
     """
     with ledger.transaction():
-        found = check_extends(ledger, plan)
+        found = check_extends(ledger, request)
         entry, counts = campaign_of(ledger), ledger.counts()
         known = sum(counts.values())
-        if not found.added and (entry.text, entry.tree) == (plan.text, plan.tree):
+        if not found.added and (entry.text, entry.tree) == (request.text, request.tree):
             return found
         ledger.add_jobs(JobEntry(number=number, job=job) for number, job in enumerate(found.added, start=known))
         extended = replace(
             entry,
-            source=plan.source,
-            text=plan.text,
-            tree=plan.tree,
-            terms={**entry.terms, **plan.terms},
+            source=request.source,
+            text=request.text,
+            tree=request.tree,
+            terms={**entry.terms, **request.terms},
             editions=(*entry.editions, _edition(entry, known, now)),
         )
         if found.added or counts[JobState.WAITING]:
