@@ -14,28 +14,29 @@ import click
 from magma_remote import __version__
 from magma_remote.errors import ConfigError, MagmaRemoteError
 
-# name → module; the module's attribute is the name with "-" as "_"
-COMMANDS = {
-    "cancel": "magma_remote.cli.cancel",
-    "collect": "magma_remote.cli.collect",
-    "cpus": "magma_remote.cli.cpus",
-    "dispatch": "magma_remote.cli.dispatch",
-    "drain": "magma_remote.cli.drain",
-    "extend": "magma_remote.cli.extend",
-    "extract": "magma_remote.cli.extract",
-    "graveyard": "magma_remote.cli.graveyard",
-    "images": "magma_remote.cli.images",
-    "import-captainrc": "magma_remote.cli.campaign",
-    "jobs": "magma_remote.cli.campaign",
-    "logs": "magma_remote.cli.logs",
-    "quickrun": "magma_remote.cli.quickrun",
-    "report": "magma_remote.cli.report",
-    "status": "magma_remote.cli.status",
-    "summary": "magma_remote.cli.summary",
-    "validate": "magma_remote.cli.campaign",
-    "verify": "magma_remote.cli.verify",
-    "worker": "magma_remote.cli.worker",
-}
+COMMANDS = (
+    "cancel",
+    "collect",
+    "cpus",
+    "dispatch",
+    "drain",
+    "extend",
+    "extract",
+    "graveyard",
+    "images",
+    "import-captainrc",
+    "jobs",
+    "logs",
+    "quickrun",
+    "report",
+    "status",
+    "summary",
+    "validate",
+    "verify",
+    "worker",
+)
+# each is in the module of `commands` that has its name, or in this one; there it is the name with "-" as "_"
+_MODULES = {"import-captainrc": "campaign", "jobs": "campaign", "validate": "campaign"}
 
 
 class _Lazy(click.Group):
@@ -47,7 +48,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
+        module = import_module(f"magma_remote.cli.commands.{_MODULES.get(cmd_name, cmd_name)}")
+        command = getattr(module, cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(cmd_name)
         return command

@@ -10,8 +10,7 @@ from magma_remote.adapters.docker_registry import DockerRegistry
 from magma_remote.adapters.machine import this_machine
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.adapters.text_file import read_text
-from magma_remote.cli.here import own_address
-from magma_remote.cli.owner import image_owner
+from magma_remote.cli.here import image_owner, own_address
 from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import StorageError
 from magma_remote.model.campaign_request import CampaignRequest

@@ -71,6 +71,6 @@ class TestAside:
         def load_dispatch(*_: object) -> None:
             raise UsageError(f"{os.sched_getaffinity(0)}")
 
-        monkeypatch.setattr(import_module(f"magma_remote.cli.{name}"), "load_dispatch", load_dispatch)
+        monkeypatch.setattr(import_module(f"magma_remote.cli.commands.{name}"), "load_dispatch", load_dispatch)
         with other("cpus", claims_folder, CPUS[0]):
             assert refused(name) == f"{set(CPUS[1:])}"

@@ -10,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from magma_remote.cli import cpus as command
-from magma_remote.cli.cpus import cpus
+from magma_remote.cli.commands import cpus as command
+from magma_remote.cli.commands.cpus import cpus
 from magma_remote.errors import CpuError, MagmaRemoteError, UsageError
 from magma_remote.model.lscpu import parse_lscpu
 

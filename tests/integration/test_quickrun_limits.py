@@ -10,8 +10,8 @@ import pytest
 from magma_remote.adapters import claims
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
+from magma_remote.cli.here import image_owner
 from magma_remote.cli.loading import load
-from magma_remote.cli.owner import image_owner
 from magma_remote.cli.progress import PlainReporter
 from magma_remote.model.cpu_request import layout_for
 from magma_remote.model.layout import Workdir

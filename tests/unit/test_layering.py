@@ -152,7 +152,7 @@ def test_every_package_of_the_runtime_has_a_rule_and_none_imports_another_in_a_c
             "from magma_remote.runtime.images.images import Image",
             id="trial-images",
         ),
-        pytest.param("magma_remote.cli.quickrun", "from magma_remote.adapters import engine", id="cli-adapters"),
+        pytest.param("magma_remote.cli.commands.logs", "from magma_remote.adapters import engine", id="cli-adapters"),
         pytest.param("magma_remote.cli.main", "from magma_remote import __version__", id="cli-version"),
         pytest.param("magma_remote.errors", "from dataclasses import dataclass", id="errors-stdlib"),
     ],

@@ -11,11 +11,10 @@ import click
 from magma_remote.adapters import claims
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.machine import this_machine
-from magma_remote.cli.here import own_address
+from magma_remote.cli.here import image_owner, own_address
 from magma_remote.cli.lasting import lasting
 from magma_remote.cli.live import reporter_for
 from magma_remote.cli.loading import MAGMA, load
-from magma_remote.cli.owner import image_owner
 from magma_remote.cli.provenance import quickrun_facts, tell_quickrun
 from magma_remote.cli.results_table import print_summary
 from magma_remote.errors import UsageError

@@ -19,7 +19,7 @@ from magma_remote.adapters.docker_registry import DockerRegistry
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.machine import this_machine
 from magma_remote.adapters.magma_tree import read_tree
-from magma_remote.cli.owner import image_owner
+from magma_remote.cli.here import image_owner
 from magma_remote.cli.settings import SETTINGS, load_worker
 from magma_remote.runtime.logs import console, open_log
 from magma_remote.runtime.signals import ignore, on_stop, outlast

@@ -16,10 +16,9 @@ from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.cli.beside import print_json
 from magma_remote.cli.extract_view import ExtractLines, members, print_extracts
-from magma_remote.cli.here import own_address
+from magma_remote.cli.here import image_owner, own_address
 from magma_remote.cli.lasting import lasting
 from magma_remote.cli.loading import load
-from magma_remote.cli.owner import image_owner
 from magma_remote.cli.reading import WORKDIR, ledger_of
 from magma_remote.cli.supplying import owner_of
 from magma_remote.errors import UsageError
