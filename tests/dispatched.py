@@ -12,8 +12,8 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.cli.main import cli
 from magma_remote.errors import MagmaRemoteError
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState, Warned, WorkerEntry
+from magma_remote.model.heartbeat import Heartbeat, Inability, RunStatus, WorkerState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Heartbeat, Inability, RunStatus, WorkerState
 from magma_remote.model.outcome import Reason
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState, WorkerEntry
+from magma_remote.model.heartbeat import Heartbeat, WorkerState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Heartbeat, Place, WorkerState
+from magma_remote.model.messages import Place
 from magma_remote.ports import Assignment, Kept, RunEnded
 from magma_remote.runtime.station.folders import Folders
 from magma_remote.runtime.workdir.manifest import write_manifest

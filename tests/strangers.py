@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from magma_remote.model.heartbeat import Heartbeat, WorkerState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Feedback, Grave, Heartbeat, JobMessage, Place, Tube, WorkerState
+from magma_remote.model.messages import Feedback, Grave, JobMessage, Place, Tube
 from tests.worlds import OTHER
 
 STRANGERS = {

@@ -19,8 +19,9 @@ from magma_remote.model.entries import (
     Warned,
     WorkerEntry,
 )
+from magma_remote.model.heartbeat import Heartbeat
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Heartbeat, Place
+from magma_remote.model.messages import Place
 from magma_remote.model.outcome import Reason
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.model.standing import Pair

@@ -14,7 +14,7 @@ from magma_remote.cli.progress import trial_label
 from magma_remote.model.canaries import Bugs
 from magma_remote.model.cpus import cpu_list
 from magma_remote.model.entries import CampaignState, JobState
-from magma_remote.model.messages import WorkerState
+from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.plain import plain
 from magma_remote.model.units import human_seconds
 

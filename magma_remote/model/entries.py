@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .messages import WorkerState
+from .heartbeat import WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .heartbeat import Heartbeat
     from .jobs import Job
-    from .messages import Heartbeat, Place
+    from .messages import Place
     from .outcome import Reason
     from .pinned import PinnedImage
 

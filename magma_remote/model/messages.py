@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ..errors import WireError
 from . import wire
@@ -11,6 +12,9 @@ from .document import show
 from .jobs import Job  # noqa: TC001 - its fields are read from the types
 from .names import is_plain_name
 from .pinned import PinnedImage, is_manifest
+
+if TYPE_CHECKING:
+    from typing import Self
 
 TTR = 120
 """Seconds without a touch after which a job is another's: short, and never as long as a trial."""
@@ -37,8 +41,28 @@ def orders_tube(worker: str) -> str:
     return f"orders.{worker}"
 
 
+class Message:
+    """One JSON object of its `kind`."""
+
+    kind = ""  # without a type: those that have one are fields on the wire
+
+    def encode(self) -> bytes:
+        """The JSON text; WireError where it is too large for the queue."""
+        return wire.encode(self.kind, self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """WireError for anything else."""
+        message = wire.build(cls, wire.members(body, cls.kind))
+        message.check()
+        return message
+
+    def check(self) -> None:
+        """WireError where a value has its field's type and still cannot be one."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Broadcast:
+class Broadcast(Message):
     """The campaign that workers work for now.
 
     `text` is the campaign file as it is written, `source` its name; `tree` the digest of all that its images are
@@ -47,6 +71,7 @@ class Broadcast:
     `uid` and `gid`; where it has none both are 0, and workers build for themselves.
     """
 
+    kind = "broadcast"
     config_id: str
     source: str
     text: str
@@ -67,27 +92,21 @@ class Broadcast:
         """Whether images come from the dispatcher's registry; some may be missing there, with the jobs dead."""
         return self.uid != 0
 
-    def encode(self) -> bytes:
-        """The JSON text; WireError where the campaign file is too large."""
-        return wire.encode("broadcast", self)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Broadcast:
-        """WireError for anything else."""
-        message = wire.build(cls, wire.members(body, "broadcast"))
-        for image in message.images:
+    def check(self) -> None:
+        """See `Message.check`."""
+        for image in self.images:
             if not is_manifest(image.manifest):
                 raise WireError(f"an image on the wire has no digest: {show(image.manifest)}")
-        return message
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobMessage:
+class JobMessage(Message):
     """A job on its way to a worker: `number` is its place in the campaign, `attempt` counts from 1.
 
     Workers in `avoid` leave it to others for a while.
     """
 
+    kind = "job"
     config_id: str
     number: int
     attempt: int
@@ -98,19 +117,12 @@ class JobMessage:
         """The canonical text: `config_id,repeat,fuzzer,target,program args,fuzzargs`."""
         return f"{self.config_id},{self.job}"
 
-    def encode(self) -> bytes:
-        """The JSON text."""
-        return wire.encode("job", self)
-
-    @classmethod
-    def decode(cls, body: bytes) -> JobMessage:
-        """WireError for anything else."""
-        message = wire.build(cls, wire.members(body, "job"))
-        message.job.check()
-        _check_names(message.config_id, *message.avoid)
-        if message.number < 0:
-            raise WireError(f"a job on the wire has no place in its campaign: {message.number}")
-        return message
+    def check(self) -> None:
+        """See `Message.check`."""
+        self.job.check()
+        check_names(self.config_id, *self.avoid)
+        if self.number < 0:
+            raise WireError(f"a job on the wire has no place in its campaign: {self.number}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +143,13 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feedback:
+class Feedback(Message):
     """A complete trial that can be fetched. `run` names this one execution of the job, for ever.
 
     `manifest` is the SHA-256 of the folder's manifest.json.
     """
 
+    kind = "feedback"
     config_id: str
     number: int
     run: str
@@ -148,24 +161,18 @@ class Feedback:
     reached: tuple[str, ...] = ()
     triggered: tuple[str, ...] = ()
 
-    def encode(self) -> bytes:
-        """The JSON text."""
-        return wire.encode("feedback", self)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Feedback:
-        """WireError for anything else."""
-        message = wire.build(cls, wire.members(body, "feedback"))
-        _check_names(message.config_id, message.run, message.worker)
-        if not message.place.folder.endswith(f"/{run_folder(message.config_id, message.run)}"):
-            raise WireError(f"the folder of run {message.run} is another's: {show(message.place.folder)}")
-        return message
+    def check(self) -> None:
+        """See `Message.check`."""
+        check_names(self.config_id, self.run, self.worker)
+        if not self.place.folder.endswith(f"/{run_folder(self.config_id, self.run)}"):
+            raise WireError(f"the folder of run {self.run} is another's: {show(self.place.folder)}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grave:
+class Grave(Message):
     """A job that a worker could not do; `reason` is a `model.outcome.Reason`'s value, `tail` the log's last lines."""
 
+    kind = "grave"
     config_id: str
     number: int
     run: str
@@ -176,109 +183,24 @@ class Grave:
     tail: tuple[str, ...] = ()
     log: str = ""
 
-    def encode(self) -> bytes:
-        """The JSON text; a long tail is cut."""
-        return wire.encode("grave", self)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Grave:
-        """WireError for anything else."""
-        message = wire.build(cls, wire.members(body, "grave"))
-        _check_names(message.config_id, message.run, message.worker)
-        return message
+    def check(self) -> None:
+        """See `Message.check`."""
+        check_names(self.config_id, self.run, self.worker)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunStatus:
-    """A run that a worker has in hand: `since` is when its phase began, in seconds since the epoch.
-
-    One that is `leaving` was given up, and ends soon.
-    """
-
-    run: str
-    number: int
-    attempt: int
-    phase: str
-    since: float
-    started_at: float
-    cpus: tuple[int, ...] = ()
-    triggered: tuple[str, ...] = ()
-    leaving: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inability:
-    """Jobs of this fuzzer are nothing for the worker, and why."""
-
-    fuzzer: str
-    why: str
-
-
-class WorkerState(StrEnum):
-    """What a worker is about."""
-
-    WAITING = "waiting"
-    PREPARING = "preparing"
-    READY = "ready"
-    UNFIT = "unfit"
-    DRAINING = "draining"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heartbeat:
-    """All that a worker says of itself, each time anew; `config_id` is empty without a campaign.
-
-    `detail` explains `state`. `returned` are runs that it gave back unfinished when it left.
-    """
-
-    config_id: str
-    worker: str
-    name: str
-    host: str
-    state: WorkerState
-    at: float
-    detail: str = ""
-    sets: tuple[tuple[int, ...], ...] = ()
-    housekeeping: tuple[int, ...] = ()
-    runs: tuple[RunStatus, ...] = ()
-    returned: tuple[str, ...] = ()
-    cannot: tuple[Inability, ...] = ()
-    version: str = ""
-
-    def encode(self) -> bytes:
-        """The JSON text."""
-        return wire.encode("heartbeat", self)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Heartbeat:
-        """WireError for anything else."""
-        message = wire.build(cls, wire.members(body, "heartbeat"))
-        _check_names(message.worker, *filter(None, (message.config_id, *(status.run for status in message.runs))))
-        return message
-
-
-@dataclass(frozen=True, kw_only=True)
-class Orders:
+class Orders(Message):
     """From the dispatcher to one worker.
 
     `forget`: these runs' folders are not needed any more. `stop`: end these runs, their jobs are settled elsewhere.
     `drain`: finish what runs and leave.
     """
 
+    kind = "orders"
     config_id: str
     forget: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     drain: bool = False
-
-    def encode(self) -> bytes:
-        """The JSON text."""
-        return wire.encode("orders", self)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Orders:
-        """WireError for anything else."""
-        return wire.build(cls, wire.members(body, "orders"))
 
 
 def run_folder(config_id: str, run: str) -> str:
@@ -286,8 +208,8 @@ def run_folder(config_id: str, run: str) -> str:
     return f"workdir_{config_id}_{run}"
 
 
-def _check_names(*names: str) -> None:
-    """They become names of tubes and folders."""
+def check_names(*names: str) -> None:
+    """WireError for one that is none: they become names of tubes and folders."""
     for name in names:
         if not is_plain_name(name):
             raise WireError(f"a name on the wire is none: {show(name)}")

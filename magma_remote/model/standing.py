@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from .canaries import Bugs
 from .entries import CampaignState, JobState, RunState
 from .eta import Slots, eta, seconds_left
-from .messages import WorkerState
+from .heartbeat import WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .entries import CampaignEntry, JobEntry, RunEntry, Warned, WorkerEntry
+    from .heartbeat import Heartbeat, RunStatus
     from .jobs import Job
-    from .messages import Heartbeat, RunStatus
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 from magma_remote.errors import WireError
 
 if TYPE_CHECKING:
-    from magma_remote.model.messages import Feedback, Grave, Heartbeat, JobMessage, Orders
+    from magma_remote.model.messages import Message
     from magma_remote.ports import Delivery, Queue
 
-    T = TypeVar("T", Feedback, Grave, Heartbeat, JobMessage, Orders)
+    T = TypeVar("T", bound=Message)
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ import pytest
 
 from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
-from magma_remote.model.messages import Orders, WorkerState, orders_tube
+from magma_remote.model.heartbeat import WorkerState
+from magma_remote.model.messages import Orders, orders_tube
 from magma_remote.runtime.dispatcher import operations
 from tests.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, call, dispatched, refused
 

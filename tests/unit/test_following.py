@@ -9,7 +9,8 @@ import pytest
 from magma_remote.adapters.memory_clock import MemoryClock
 from magma_remote.adapters.memory_queue import MemoryQueue, MemoryServer
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
-from magma_remote.model.messages import Broadcast, WorkerState
+from magma_remote.model.heartbeat import WorkerState
+from magma_remote.model.messages import Broadcast
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.ports import Prepared
 from magma_remote.runtime.dispatcher.slot import broadcast

@@ -7,19 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magma_remote.errors import MagmaRemoteError, WireError
+from magma_remote.model.heartbeat import Heartbeat, Inability, RunStatus, WorkerState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import (
-    Feedback,
-    Grave,
-    Heartbeat,
-    Inability,
-    JobMessage,
-    Orders,
-    Place,
-    RunStatus,
-    WorkerState,
-    shortened,
-)
+from magma_remote.model.messages import Feedback, Grave, JobMessage, Orders, Place, shortened
 from magma_remote.model.wire import LARGEST
 
 JOB = Job(repeat=3, fuzzer="afl", target="libtiff", program="tiffcp", args="-M @@,x tmp.out", fuzzargs="-x a,b")

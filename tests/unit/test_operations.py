@@ -13,7 +13,8 @@ from magma_remote.adapters.memory_server import MemoryServer
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import LedgerError, UsageError
 from magma_remote.model.entries import CampaignState, JobState, RunState
-from magma_remote.model.messages import Orders, WorkerState, orders_tube
+from magma_remote.model.heartbeat import WorkerState
+from magma_remote.model.messages import Orders, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
 from tests.dispatched import CONFIG, DEAD, DONE, QUEUED, RUNNING, dispatched

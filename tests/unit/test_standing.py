@@ -9,8 +9,8 @@ import pytest
 
 from magma_remote.model.canaries import Bugs
 from magma_remote.model.entries import CampaignState, JobState, RunState, WorkerEntry
+from magma_remote.model.heartbeat import RunStatus, WorkerState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import RunStatus, WorkerState
 from magma_remote.model.standing import Pair, Standing, standing
 from tests.ledgers import BEAT, CAMPAIGN, a_job, a_run, pairs_of
 

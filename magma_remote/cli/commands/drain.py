@@ -9,7 +9,7 @@ import click
 from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.cli.beside import beside
 from magma_remote.cli.settings import SETTINGS
-from magma_remote.model.messages import WorkerState
+from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.plain import plain
 from magma_remote.runtime.dispatcher import operations
 

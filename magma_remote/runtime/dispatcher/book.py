@@ -14,7 +14,8 @@ from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
-    from magma_remote.model.messages import Feedback, Grave, Heartbeat, RunStatus
+    from magma_remote.model.heartbeat import Heartbeat, RunStatus
+    from magma_remote.model.messages import Feedback, Grave
     from magma_remote.ports import Ledger
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from magma_remote.model.messages import WorkerState
+from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.units import human_seconds
 from magma_remote.runtime.dispatcher.standing import read_standing
 

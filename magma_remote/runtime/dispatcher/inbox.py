@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from magma_remote.model.entries import WorkerEntry
-from magma_remote.model.messages import Feedback, Grave, Heartbeat, Tube, WorkerState
+from magma_remote.model.heartbeat import Heartbeat, WorkerState
+from magma_remote.model.messages import Feedback, Grave, Tube
 from magma_remote.runtime.dispatcher.book import missing_runs
 from magma_remote.runtime.mail import read_or_bury
 

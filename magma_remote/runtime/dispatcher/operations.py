@@ -9,7 +9,8 @@ from magma_remote.errors import NoCampaignError, UsageError
 from magma_remote.model.document import show
 from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.findings import did_you_mean, listed
-from magma_remote.model.messages import Orders, WorkerState, orders_tube
+from magma_remote.model.heartbeat import WorkerState
+from magma_remote.model.messages import Orders, orders_tube
 from magma_remote.model.outcome import Reason
 
 if TYPE_CHECKING:

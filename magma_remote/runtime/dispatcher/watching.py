@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from magma_remote.model.entries import JobState, RunState, Warned
-from magma_remote.model.messages import WorkerState
+from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.outcome import Reason
 from magma_remote.model.units import human_seconds
 from magma_remote.runtime.logs import facts

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import WireError
-from magma_remote.model.messages import Broadcast, Tube, WorkerState
+from magma_remote.model.heartbeat import WorkerState
+from magma_remote.model.messages import Broadcast, Tube
 from magma_remote.runtime.leases import CpuLeases
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import WireError
-from magma_remote.model.messages import Heartbeat, Inability, RunStatus, Tube, WorkerState
+from magma_remote.model.heartbeat import Heartbeat, Inability, RunStatus, WorkerState
+from magma_remote.model.messages import Tube
 from magma_remote.ports import Delivery
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import QueueError
 from magma_remote.model.cpus import cpu_list
-from magma_remote.model.messages import Orders, Tube, WorkerState, orders_tube
+from magma_remote.model.heartbeat import WorkerState
+from magma_remote.model.messages import Orders, Tube, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Prepared, RunEnded
 from magma_remote.runtime.logs import facts
