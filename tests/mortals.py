@@ -90,7 +90,7 @@ class MemoryResults:
         self._disks.fetched.add(run.run)
         self._fuse.burn()
 
-    def merge(self, run: RunEntry, job: Job) -> None:  # noqa: ARG002 - the protocol's signature
+    def merge(self, run: RunEntry, job: Job) -> None:
         """See `Results.merge`."""
         self._fuse.burn()
         there = self._disks.merged.get(run.number)
@@ -120,7 +120,7 @@ class SlowCrew:
         self._patience = patience
         self._tasks: dict[str, tuple[int, Callable[[], None]]] = {}
 
-    def submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> None:  # noqa: ARG002 - as the port
+    def submit(self, key: str, task: Callable[[], None], *, first: bool = False) -> None:
         """See `Crew.submit`."""
         assert key not in self._tasks
         self._tasks[key] = (self._patience, task)

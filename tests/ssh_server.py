@@ -206,7 +206,7 @@ class Line:
                     self._threads.append(thread)
                     thread.start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:  # noqa: FBT001 - a thread's
+    def _pump(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 if counts:

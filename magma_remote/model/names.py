@@ -17,4 +17,4 @@ def is_plain_name(text: str) -> bool:
 
 def is_one_line(text: str) -> bool:
     """Whether `text` can be handed on in an environment variable: no line end, no NUL, real characters."""
-    return len(text) <= LONGEST_TEXT and not any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in text)  # noqa: PLR2004
+    return len(text) <= LONGEST_TEXT and not any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in text)  # noqa: PLR2004 - the first character after controls, and surrogates

@@ -185,4 +185,4 @@ def _absorb(groups: list[frozenset[str]]) -> list[frozenset[str]]:
 
 def _letter(index: int) -> str:
     """`a` to `z`, and from `a1` on after that."""
-    return "abcdefghijklmnopqrstuvwxyz"[index % 26] + (str(index // 26) if index >= 26 else "")  # noqa: PLR2004
+    return "abcdefghijklmnopqrstuvwxyz"[index % 26] + (str(index // 26) if index >= 26 else "")  # noqa: PLR2004 - letters that there are

@@ -58,7 +58,7 @@ def p_value(p: float | None) -> str:
         return DASH
     if p < 0.001:  # noqa: PLR2004 - what follows is no longer read
         return "<0.001"
-    if p < 0.1:  # noqa: PLR2004
+    if p < 0.1:  # noqa: PLR2004 - below it the second figure is the third decimal
         digits = 3 if round(p, 3) != ALPHA else 4
         return f"{p:.{digits}f}" if round(p, digits) != ALPHA or p >= ALPHA else f"<{ALPHA}"
     return f"{p:.2f}".removesuffix(".00")

@@ -110,5 +110,5 @@ class CpuLeases:
     def _give_back(self, lease: Lease) -> None:
         with self._changed:
             self._free.update(lease._taken)  # noqa: SLF001 - the two classes are one mechanism
-            lease._taken = ()  # noqa: SLF001
+            lease._taken = ()  # noqa: SLF001 - as above
             self._changed.notify_all()

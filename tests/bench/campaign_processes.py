@@ -162,7 +162,7 @@ class InstantStation:
         """See `Station.prepare`."""
         self._news.append(Prepared(config_id=broadcast.config_id, sets=self._sets))
 
-    def serves(self, broadcast: Broadcast, before: Broadcast) -> bool:  # noqa: ARG002 - the protocol's signature
+    def serves(self, broadcast: Broadcast, before: Broadcast) -> bool:
         """See `Station.serves`."""
         return True
 
@@ -185,7 +185,7 @@ class InstantStation:
     def stop(self, run: str) -> None:
         """See `Station.stop`."""
 
-    def status(self, run: str) -> tuple[str, float, tuple[str, ...]]:  # noqa: ARG002 - the protocol's signature
+    def status(self, run: str) -> tuple[str, float, tuple[str, ...]]:
         """See `Station.status`."""
         return "fuzzing", 0.0, ()
 

@@ -34,7 +34,7 @@ SPAN = 18.0  # seconds in which faults begin
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Cluster]:  # noqa: ARG001 - must be there
+def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Cluster]:
     with new_cluster(tmp_path, docker_engine) as cluster:
         yield cluster
 

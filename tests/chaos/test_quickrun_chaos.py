@@ -33,7 +33,7 @@ PARTS = {"start": ("", 1.0), "build": ("Image 1 of 1", 6.0), "trials": ("4 trial
 
 
 @pytest.fixture
-def lab(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Lab]:  # noqa: ARG001 - must be there
+def lab(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Lab]:
     """A lab of one round."""
     with new_lab(tmp_path, docker_engine) as lab:
         yield lab

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Lab]:  # noqa: ARG001 - must be there
+def lab(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Lab]:
     """A lab of one test."""
     with new_lab(tmp_path, docker_engine) as lab:
         yield lab
@@ -37,7 +37,7 @@ def lab(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterato
 def shared_lab(
     tmp_path_factory: pytest.TempPathFactory,
     docker_engine: DockerClient,
-    base_image: str,  # noqa: ARG001 - must be there
+    base_image: str,
 ) -> Iterator[Lab]:
     """A lab whose campaign several tests of a file look at."""
     with new_lab(tmp_path_factory.mktemp("lab"), docker_engine) as lab:
@@ -86,7 +86,7 @@ def other(queue_lab: QueueLab) -> Queue:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Cluster]:  # noqa: ARG001 - must be there
+def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Iterator[Cluster]:
     """A cluster of one test."""
     if not shutil.which("beanstalkd"):
         missing("no beanstalkd")

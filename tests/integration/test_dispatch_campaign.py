@@ -28,7 +28,7 @@ TRIALS = [f"{fuzzer}/toy/letters/{run}" for fuzzer in ("finds", "steady") for ru
 def cluster(
     tmp_path_factory: pytest.TempPathFactory,
     docker_engine: DockerClient,
-    base_image: str,  # noqa: ARG001 - must be there
+    base_image: str,
 ) -> Iterator[Cluster]:
     """The campaign is over, and the workers have heard it."""
     with new_cluster(tmp_path_factory.mktemp("cluster"), docker_engine) as cluster:

@@ -29,7 +29,7 @@ def trials(repeat: int, *fuzzers: str) -> list[str]:
 def cluster(
     tmp_path_factory: pytest.TempPathFactory,
     docker_engine: DockerClient,
-    base_image: str,  # noqa: ARG001 - must be there
+    base_image: str,
 ) -> Iterator[Cluster]:
     """A campaign of one trial has ended, and its worker waits."""
     with new_cluster(tmp_path_factory.mktemp("cluster"), docker_engine) as cluster:

@@ -36,7 +36,7 @@ RECIPE = Recipe(fuzzer="x1", target="y2", build_args={}, digest="0123456789abcde
 
 
 @pytest.fixture
-def runner(docker_engine: DockerClient) -> DockerRunner:  # noqa: ARG001 - must be there
+def runner(docker_engine: DockerClient) -> DockerRunner:
     """The engine of this machine."""
     return DockerRunner()
 

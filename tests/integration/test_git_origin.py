@@ -67,7 +67,7 @@ def test_a_plain_folder_is_unknown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["inside", "beside"])
-def test_a_copy_with_its_note(tmp_path: Path, beside: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_copy_with_its_note(tmp_path: Path, beside: bool) -> None:
     root = tmp_path / "magma"
     root.mkdir()
     note = {"commit": "c0ffee", "dirty": True, "more": 1}

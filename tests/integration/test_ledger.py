@@ -105,7 +105,7 @@ def test_jobs_by_state(ledger: SqliteLedger, states: tuple[JobState, ...], limit
 
 @pytest.mark.parametrize("settled", [True, False], ids=["settled", "not settled"])
 @pytest.mark.parametrize("limit", [None, 3], ids=["all", "three"])
-def test_jobs_with_a_message(ledger: SqliteLedger, settled: bool, limit: int | None) -> None:  # noqa: FBT001
+def test_jobs_with_a_message(ledger: SqliteLedger, settled: bool, limit: int | None) -> None:
     ledger.add_jobs(a_job(n, state=state, queue_id=n if n % 4 else None) for n, state in enumerate(STATES))
     expected = [n for n, state in enumerate(STATES) if n % 4 and state.settled == settled]
     assert numbers(ledger.queued(settled=settled, limit=limit)) == expected[:limit]

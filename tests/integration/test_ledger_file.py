@@ -59,7 +59,7 @@ def test_what_is_no_ledger_is_told_and_left_as_it_is(path: Path, spoil: Any, say
 
 
 @pytest.mark.parametrize("read_only", [True, False], ids=["to read", "to write"])
-def test_where_there_is_none_none_is_made(path: Path, read_only: bool) -> None:  # noqa: FBT001
+def test_where_there_is_none_none_is_made(path: Path, read_only: bool) -> None:
     with pytest.raises(LedgerError, match=f"{path}: no ledger is there; name the WORKDIR"):
         SqliteLedger.open_existing(path, read_only=read_only)
     assert not list(path.parent.iterdir())

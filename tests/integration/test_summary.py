@@ -39,7 +39,7 @@ def _said(merged: Merged, code: int) -> tuple[Any, list[str]]:
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["tarballs", "folders"])
-def test_a_captains_workdir(merged: Merged, plain: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_captains_workdir(merged: Merged, plain: bool) -> None:
     for run in (0, 1, 2):
         merged.add(_place(run), plain=plain)
     merged.add(_place(0, fuzzer="honggfuzz"), plain=plain)
@@ -148,7 +148,7 @@ def test_what_is_odd_is_told_and_counted(
     ball: Ball,
     expected: dict[str, Any],
     words: str,
-    plain: bool,  # noqa: FBT001 - a parameter
+    plain: bool,
 ) -> None:
     merged.add(ball=ball, plain=plain)
     found, said = _said(merged, 0)

@@ -77,7 +77,7 @@ def _random_trials(seed: int) -> Iterator[tuple[tuple[str, str, str, int], Ball]
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["tarballs", "folders"])
-def test_the_same_figures(exp2json: Path, tmp_path: Path, plain: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_same_figures(exp2json: Path, tmp_path: Path, plain: bool) -> None:
     merged = Merged(tmp_path / "workdir")
     for place, ball in _random_trials(seed=7):
         merged.add(place, ball, plain=plain)

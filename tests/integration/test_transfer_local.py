@@ -33,7 +33,7 @@ class Far:
 
     asked: list[Place] = field(default_factory=list)
 
-    def fetch(self, place: Place, destination: Path) -> None:  # noqa: ARG002 - as the port says
+    def fetch(self, place: Place, destination: Path) -> None:
         self.asked.append(place)
 
     def marks(self, place: Place) -> dict[str, bytes]:

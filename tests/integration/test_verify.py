@@ -220,7 +220,7 @@ def test_a_forged_manifest_is_named(sound: Proven, change: Callable[[dict[str, A
 def test_altered_provenance_is_named(
     sound: Proven,
     change: Callable[[dict[str, Any]], object],
-    ledger: bool,  # noqa: FBT001 - a parameter
+    ledger: bool,
 ) -> None:
     if not ledger:
         sound.ledger.close()

@@ -146,7 +146,7 @@ MARKS = ["afl", "_", "TARGETS", "FUZZARGS", "=", "(", ")", '"', "'", "$", "#", "
 
 
 @given(st.lists(st.sampled_from(MARKS) | st.characters(codec="utf-8")).map("".join), st.booleans())
-def test_whatever_is_imported_is_hjson(text: str, tree: bool) -> None:  # noqa: FBT001 - hypothesis passes by position
+def test_whatever_is_imported_is_hjson(text: str, tree: bool) -> None:
     text = text.replace("\0", "")
     try:
         result = imported(MINIMAL + text, tree=tree)

@@ -65,7 +65,7 @@ def test_each_worker_is_told_of(world: World) -> None:
     assert collect(world).fetched == []
 
 
-def test_killed_anywhere_the_next_one_goes_on(world: World, tmp_path: Path) -> None:  # noqa: ARG001 - as the world
+def test_killed_anywhere_the_next_one_goes_on(world: World, tmp_path: Path) -> None:
     killed = 0
     while True:
         try:

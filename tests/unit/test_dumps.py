@@ -149,5 +149,5 @@ def test_a_stamp_that_stands_twice_is_told() -> None:
         ("9" * 19, False),
     ],
 )
-def test_names_of_dumps(name: str, expected: bool) -> None:  # noqa: FBT001 - a parameter
+def test_names_of_dumps(name: str, expected: bool) -> None:
     assert is_stamp(name) is expected

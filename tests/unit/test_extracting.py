@@ -196,7 +196,7 @@ def test_leftovers_of_a_killed_run_are_cleared(desk: Desk, shm: Path) -> None:
 
 
 @pytest.mark.parametrize(("held", "error"), [(True, StorageError), (False, UsageError)], ids=["locked", "no-workdir"])
-def test_a_folder_that_cannot_be_used(desk: Desk, held: bool, error: type[Exception]) -> None:  # noqa: FBT001
+def test_a_folder_that_cannot_be_used(desk: Desk, held: bool, error: type[Exception]) -> None:
     if held:
         desk.guards.held.add(desk.merged.root)
     else:

@@ -87,7 +87,7 @@ class Campaign(RuleBasedStateMachine):
             self.world.workers[name].frozen = not self.world.workers[name].frozen
 
     @rule(name=WORKER, noticed=st.booleans())
-    def a_worker_is_cut_off(self, name: str, noticed: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    def a_worker_is_cut_off(self, name: str, noticed: bool) -> None:
         if name in self.world.workers:
             self.world.workers[name].queue.partition(noticed=noticed)
 
@@ -129,7 +129,7 @@ class Campaign(RuleBasedStateMachine):
             self.world.dispatcher.queue.lose_reply()
 
     @rule(binlog=st.booleans())
-    def the_queue_restarts(self, binlog: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    def the_queue_restarts(self, binlog: bool) -> None:
         if self.world.server.up:
             self.world.server.restart(binlog=binlog)
 
@@ -168,7 +168,7 @@ class Campaign(RuleBasedStateMachine):
         self.world.server.put(tube, STRANGERS[tube], priority=1 << 16, delay=0, ttr=TTR)
 
     @rule(seldom=SELDOM)
-    def another_campaign_takes_the_queue(self, seldom: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    def another_campaign_takes_the_queue(self, seldom: bool) -> None:
         if seldom:
             self.world.replace()
 
@@ -177,7 +177,7 @@ class Campaign(RuleBasedStateMachine):
         self.world.give_back()
 
     @rule(seldom=SELDOM)
-    def a_person_cancels(self, seldom: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    def a_person_cancels(self, seldom: bool) -> None:
         if seldom:
             self.world.operate(operations.cancel)
 

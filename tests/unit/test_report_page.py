@@ -151,7 +151,7 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("in-an-incomplete-repeat", "in a repeat that does not count"),
         ("in-an-incomplete-repeat", "triggered in no counted repeat"),
         ("two-machines", "Trials ran on CPUs of different models: Fass (1 trial), Fast (3 trials)."),
-        ("two-machines", "a b w0 Fass – 0 1 w1 Fast – 0 1 w1 Fast 6.1 2 0"),  # noqa: RUF001
+        ("two-machines", "a b w0 Fass – 0 1 w1 Fast – 0 1 w1 Fast 6.1 2 0"),  # noqa: RUF001 - an en dash, as the page has it
         (
             "two-bases",
             "2 different builds of ubuntu:18.04: sha256:0123456789ab for a, b; sha256:fedcba987654 for b. Compilers",
@@ -212,7 +212,7 @@ def test_the_table_of_all_bugs_says_what_its_data_say(shape: str) -> None:
     assert rows
     for row in rows:
         repeats, planned = row["repeats"], row["expected"]
-        triggered, reached = (f"{row[kind]} of {repeats}" if repeats else "–" for kind in ("triggered", "reached"))  # noqa: RUF001
+        triggered, reached = (f"{row[kind]} of {repeats}" if repeats else "–" for kind in ("triggered", "reached"))  # noqa: RUF001 - an en dash, as the page has it
         lacking = "" if repeats else " no repeat is complete"
         lacking += f" {planned} planned" if planned > repeats else ""
         fuzzers = f"{row['fuzzers_triggering']} of {row['fuzzers']}"
@@ -274,7 +274,7 @@ def test_curves_are_drawn_inside_their_frame() -> None:
 @pytest.mark.parametrize(
     ("repeats", "told"), [pytest.param(3, False, id="too few"), pytest.param(4, True, id="enough")]
 )
-def test_the_table_of_bugs_says_who_is_told_apart(repeats: int, told: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_table_of_bugs_says_who_is_told_apart(repeats: int, told: bool) -> None:
     found = experiment(
         *(trial(f"a/tiff/p/{run}", triggered={"T1": 5}) for run in range(repeats)),
         *(trial(f"b/tiff/p/{run}", reached={"T1": 5}) for run in range(repeats)),

@@ -42,7 +42,7 @@ def _wrongs(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("no_archive", [False, True], ids=["tarballs", "folders"])
-def test_a_quickrun_can_be_verified(lab: Lab, no_archive: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_quickrun_can_be_verified(lab: Lab, no_archive: bool) -> None:
     lab.settings(no_archive=no_archive)
     lab.run()
     told = _sealed(lab)

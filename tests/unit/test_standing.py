@@ -59,7 +59,7 @@ def test_counts_are_those_of_all_pairs() -> None:
         pytest.param(a_worker(state=WorkerState.DRAINING), True, 0.0, id="draining"),
     ],
 )
-def test_workers(worker: WorkerEntry, live: bool, heard_ago: float) -> None:  # noqa: FBT001
+def test_workers(worker: WorkerEntry, live: bool, heard_ago: float) -> None:
     (found,) = of(workers=[worker]).workers
     assert (found.live, found.lost, found.heard_ago) == (live, worker.lost, heard_ago)
     assert found.heartbeat == worker.heartbeat

@@ -109,7 +109,7 @@ def test_nothing_is_said_of_a_fuzzer_without_any_trial() -> None:
         pytest.param(9, 4, True, id="2 of 48620 splits, four times"),
     ],
 )
-def test_tests_that_cannot_tell_are_named(repeats: int, bugs: int, can_tell: bool) -> None:  # noqa: FBT001
+def test_tests_that_cannot_tell_are_named(repeats: int, bugs: int, can_tell: bool) -> None:
     found = experiment(
         *(trial(f"a/tiff/p/{run}", triggered=dict.fromkeys(BUGS[:bugs], 5)) for run in range(repeats)),
         *(trial(f"b/tiff/p/{run}") for run in range(repeats)),

@@ -36,7 +36,7 @@ def validate(file: Path, magma: Path | None, *, as_json: bool) -> None:
       magma-remote validate campaign.hjson
       magma-remote validate campaign.hjson --magma ~/magma
       magma-remote validate campaign.hjson --json | jq .jobs
-    """  # noqa: D301 - click's mark for lines that stay as they are
+    """
     try:
         loaded = load(file, magma)
     except ConfigError as error:
@@ -64,7 +64,7 @@ def jobs(file: Path, magma: Path | None, *, as_json: bool) -> None:
     Examples:
       magma-remote jobs campaign.hjson
       magma-remote jobs campaign.hjson --json | jq -r .target | sort | uniq -c
-    """  # noqa: D301 - click's mark for lines that stay as they are
+    """
     for job in load(file, magma).jobs:
         click.echo(job.to_wire() if as_json else str(job))
 
@@ -90,7 +90,7 @@ def import_captainrc(file: Path, magma: Path | None, output: Path | None) -> Non
     Examples:
       magma-remote import-captainrc captainrc -o campaign.hjson
       magma-remote import-captainrc magma/tools/captain/captainrc --magma magma
-    """  # noqa: D301 - click's mark for lines that stay as they are
+    """
     root = magma.resolve() if magma else None
     if root and not is_one_line(str(root)):
         raise UsageError(f"--magma: a campaign file cannot hold the path {show(str(root))}")

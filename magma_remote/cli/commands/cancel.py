@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 
 import click
 

@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -68,7 +68,7 @@ def collect(*, workers: tuple[str, ...], as_json: bool, settings: Path | None) -
       "groups": [{"fuzzer", "target", "program", "complete", "total"}]}
 
     Exit code 0 if every trial is there, 1 if any is missing, 2 if no campaign was dispatched yet.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     given = [_site(text) for text in workers]
     with beside(settings, read_only=False) as place:
         campaign_of(place.ledger)

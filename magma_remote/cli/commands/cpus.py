@@ -139,7 +139,7 @@ def cpus(
         magma-remote cpus --pool 1,3,5,7 --campaign-workers 2
       another machine's:
         ssh host lscpu -bp | magma-remote cpus --lscpu -
-    """  # noqa: D301 - click's mark for lines that it may not wrap
+    """
     wanted = _Wanted(
         mode=WorkerMode(mode) if mode else None,
         workers=workers,

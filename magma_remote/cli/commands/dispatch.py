@@ -83,7 +83,7 @@ def dispatch(*, file: Path | None, force: bool, extend: bool, settings: Path | N
 
     Exit code 1 if any trial is missing, 2 if the campaign cannot run as asked, 75 if something is only away now (the
     queue, Docker Engine, the registry, room on a disk, CPUs for a build): the same command may do a moment later.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
     request = request_of(chosen, loaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 
 import click
 
@@ -23,7 +23,7 @@ def drain(worker: str, settings: Path | None) -> None:
     \b
     Example:
       magma-remote drain worker-1
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     with beside(settings) as place:
         found = operations.find_worker(place.ledger, worker)
         beat = found.heartbeat

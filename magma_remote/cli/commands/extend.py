@@ -52,7 +52,7 @@ def extend(*, file: Path | None, check: bool, as_json: bool, settings: Path | No
     --json prints {"version": 1, "added": number of trials, "groups": ["N of FUZZER/TARGET/PROGRAM", …]}
 
     Exit code 2 if it is refused, 1 if an image cannot be made now: nothing has changed then.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
     request = request_of(chosen, loaded)

@@ -90,7 +90,7 @@ def extract(
       "bugs": {target: {bug: {fuzzer: number of PoCs}}}}
 
     Exit code 1 if any trial could not be extracted or is missing.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     place = Workdir(workdir.resolve())
     with ledger_of(place.root) as ledger:
         known = background(place, ledger)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -72,7 +72,7 @@ def requeue(jobs: tuple[str, ...], *, every: bool, settings: Path | None) -> Non
       magma-remote graveyard requeue --all
 
     Exit code 1 if any JOB could not be requeued.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     if every == bool(jobs):
         raise UsageError("say which: graveyard requeue JOB..., or graveyard requeue --all")
     with beside(settings, read_only=False) as place:
@@ -102,7 +102,7 @@ def drop(jobs: tuple[str, ...], settings: Path | None) -> None:
       magma-remote graveyard drop 12 '0,afl,libpng,libpng_read_fuzzer,'
 
     Exit code 1 if any JOB could not be dropped.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     with beside(settings, read_only=False) as place:
         changes = operations.drop(place.ledger, operations.find_jobs(place.ledger, jobs))
     _tell(changes, "dropped")

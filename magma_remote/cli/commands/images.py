@@ -54,7 +54,7 @@ def images(
       magma-remote images campaign.hjson --settings dispatcher.hjson --check
 
     Exit code 1 if any image did not build, 2 if the campaign cannot run as asked.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     chosen, loaded = load_dispatch(settings, file, magma)
     if not chosen.registry:
         raise UsageError("the settings name no registry to push images to: add REGISTRY, such as 127.0.0.1:5000")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -36,7 +36,7 @@ def logs(job: str, settings: Path | None) -> None:
     Examples:
       magma-remote logs 12
       magma-remote logs 12 > container.log
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     with beside(settings) as place:
         (number,) = find_jobs(place.ledger, (job,))
         entry = place.ledger.job(number)

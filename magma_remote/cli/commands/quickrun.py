@@ -54,7 +54,7 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
       magma-remote quickrun campaign.hjson --magma ~/magma --workdir results
 
     Exit code 1 if any trial failed, 2 if the campaign cannot run as asked.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     loaded = load(file, magma)
     cpus, allowed = this_machine()
     order = Order(

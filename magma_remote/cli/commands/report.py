@@ -48,10 +48,10 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
       magma-remote report results -o report
 
     Exit code 1 if any trial is missing: the page is made nevertheless, and names it.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     _need_extra()
     from magma_remote.cli.report_table import print_counts  # noqa: PLC0415 - needs the extra, and a second to import
-    from magma_remote.report.making import make_report  # noqa: PLC0415
+    from magma_remote.report.making import make_report  # noqa: PLC0415 - as above
 
     if workdir.is_file():
         experiment = experiment_in(workdir)

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +48,7 @@ def status(*, watch: bool, as_json: bool, settings: Path | None) -> None:
       magma-remote status --json | jq .counts
 
     Exit code 2 where no campaign was dispatched yet; --json then says that campaign is null.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch draws on a terminal: leave it out for a pipe, a file or --json")
     try:

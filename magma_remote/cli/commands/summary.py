@@ -50,7 +50,7 @@ def summary(*, workdir: Path, output: Path, everything: bool, processes: int | N
       magma-remote summary results -o summary.json
 
     Exit code 1 if any trial is missing or cannot be read; what is there is written nevertheless.
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     experiment = load_experiment(workdir, processes=processes)
     _write(experiment.encode().decode() if everything else json.dumps(summarize(experiment.trials)), output)
     _tell(experiment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +48,7 @@ def verify(*, workdir: Path, as_json: bool, processes: int | None) -> None:
 
     Exit code 0 if all is there as it was written and nothing else, 1 if not: also where nobody wrote down what was
     there, as in a WORKDIR of Magma's captain. Its trials are then "unproven".
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     with ledger_of(workdir) as ledger:
         verdict = verify_workdir(Workdir(workdir), ledger, processes=processes, on_progress=Progress("Checking trials"))
     if as_json:

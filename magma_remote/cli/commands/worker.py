@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import ExitStack
-from pathlib import Path  # noqa: TC003 - click's callbacks read the types
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +50,7 @@ def worker(*, once: bool, settings: Path | None) -> None:
     \b
     Example:
       magma-remote worker --settings worker.hjson
-    """  # noqa: D301 - \b is click's mark for a block that keeps its lines
+    """
     chosen = load_worker(settings)
     outlast()
     with ExitStack() as held:
