@@ -22,7 +22,7 @@ lab: setup  ## a dispatcher and two workers as systemd hosts on this machine, wi
 lab-down:  ## remove the lab's hosts
 	@$(PYTHON) -m scripts.lab down
 
-check: setup  ## ruff, mypy, yamllint, unit and integration tests
+check: setup  ## ruff, mypy, yamllint, ansible-lint, the syntax of playbooks, unit and integration tests
 	@scripts/check tests/unit tests/integration
 
 test: setup  ## everything: check and the acceptance tests

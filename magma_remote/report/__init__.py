@@ -1,1 +1,1 @@
-"""A campaign's results as one page and its data. Needs the extra `report`; nothing else of ours imports it."""
+"""A campaign's results as one page and its data. Only the command `report` imports it, and needs the extra `report`."""

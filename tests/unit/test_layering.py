@@ -27,7 +27,6 @@ ALLOWED: dict[str, set[str] | None] = {
     "adapters": _CORE,
     "runtime": _CORE,
     "report": _CORE,
-    "web": _CORE,
     "cli": None,
     "__main__": None,
 }
@@ -205,7 +204,6 @@ def test_a_good_import_passes(module: str, source: str) -> None:
             id="helper-trial",
         ),
         pytest.param("magma_remote.report.table", "from ..runtime import slots", "may import", id="report-runtime"),
-        pytest.param("magma_remote.web.server", "from ..adapters import ledger", "may import", id="web-adapters"),
         pytest.param("magma_remote", "from .cli.main import main", "nothing of ours", id="init-cli"),
         pytest.param("magma_remote.helpers", "import os", "no rule for the layer", id="unknown-layer"),
     ],
