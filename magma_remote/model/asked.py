@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Why:
-    """Why a trial has no result: `reason` as in Missing, empty for one that is not to be missing."""
+    """Why a trial has no result: `reason` as in Missing.
 
-    reason: str = ""
-    message: str = ""
+    `counts` says that an entry of it in `ar/` is its result: it is none where the trial is known to be incomplete.
+    """
+
+    reason: str
+    message: str
+    counts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,16 @@ class Asked:
     settings: Mapping[str, object] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
     source: str = "captain or a fork of it"
+
+    @property
+    def known(self) -> Mapping[Trial, Why]:
+        """All trials of which anything was written down."""
+        return self.failed if self.trials is None else self.trials
+
+    def counts(self, trial: Trial) -> bool:
+        """Whether an entry in `ar/` is the result of a trial that was asked for."""
+        why = self.known.get(trial)
+        return self.trials is None if why is None else why.counts
 
 
 def uneven(present: Iterable[Trial]) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STRANGE = [os.fsdecode(b"a\xff"), 'a<blink>\n"\x1b[2J']
-TOLD = {"version": 1, "campaign": {"settings": {}, "id": "x", "source": "y"}, "trials": [], "made_by": "z"}
+TOLD = {"version": 1, "campaign": {"settings": {}, "id": "x", "source": "y", "timeout": None}, "made_by": "z"}
+DONE = {"fuzzer": "afl", "target": "libpng", "program": "readpng", "run": 0, "state": "done"}
 
 
 @pytest.mark.parametrize("name", STRANGE, ids=["bytes", "escapes"])
@@ -32,7 +33,7 @@ def test_strange_names(tmp_path: Path, name: str) -> None:
 def test_a_timeout_that_is_none(tmp_path: Path, timeout: object) -> None:
     merged = Merged(tmp_path / "workdir")
     merged.add()
-    told = {**TOLD, "campaign": {**TOLD["campaign"], "timeout": timeout}}  # type: ignore[dict-item]
+    told = {**TOLD, "campaign": {**TOLD["campaign"], "timeout": timeout}, "trials": [DONE]}  # type: ignore[dict-item]
     (merged.root / "manifest.json").write_text(json.dumps(told))
     call("report", str(merged.root), "-o", str(tmp_path / "report"))
     found = json.loads((tmp_path / "report/data/report.json").read_text())
@@ -45,6 +46,14 @@ def test_json_that_is_nested_without_end(tmp_path: Path) -> None:
     (merged.root / "manifest.json").write_text("[" * 100_000)
     assert "manifest.json cannot be read" in refused("summary", str(merged.root))
     assert "altered: manifest.json" in call("verify", str(merged.root), code=1).stdout
+
+
+def test_a_report_of_trials_that_nobody_asked_for(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    merged.add()
+    (merged.root / "manifest.json").write_text(json.dumps({**TOLD, "trials": []}))
+    said = refused("report", str(merged.root), "-o", str(tmp_path / "report"))
+    assert "readpng/0 is a trial that the campaign did not ask for" in said
 
 
 def test_an_empty_workdir_is_not_well(tmp_path: Path) -> None:

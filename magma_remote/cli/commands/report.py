@@ -59,7 +59,8 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
         _refuse_results(output, workdir)
         experiment = load_experiment(workdir, processes=processes)
     if not (experiment.trials or experiment.missing):
-        raise UsageError(f"{workdir} holds no trial yet, and none is known to be missing: there is nothing to report")
+        why = "; ".join((f"{workdir} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
+        raise UsageError(f"{why}: there is nothing to report")
     name = title or f"Results of {workdir.resolve().stem if workdir.is_file() else workdir.resolve().name}"
     made = make_report(experiment, output, title=name, on_progress=Progress("Comparing fuzzers, by target"))
     print_counts(made.report, sys.stdout)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 PROVENANCE = "manifest.json"
 DEFAULT_POLL = 5
-_GONE = Why(reason="gone", message="it was complete, and its entry in ar/ is not there any more")
-_NEVER = Why(reason="never_ran", message="it was asked for, and nobody wrote down what became of it")
+_GONE = Why(reason="gone", message="it was complete, and its entry in ar/ is not there any more", counts=True)
+_NEVER = Why(reason="never_ran", message="it was asked for, and nobody wrote down what became of it", counts=True)
 _READ = "mend the file, or move it out of the way"
 
 
@@ -69,12 +69,17 @@ def asked_of_folder(workdir: Workdir) -> Asked:
 
 
 def _and_since(asked: Asked, workdir: Workdir) -> Asked:
-    """With what a quickrun was asked for later, and killed before it could write manifest.json anew."""
-    noted = _noted(read_json(workdir.campaign, _READ)) if workdir.campaign.exists() else None
-    if not noted or asked.trials is None or noted.keys() <= asked.trials.keys():
+    """With what a quickrun was asked for and did later, and was killed before it could write manifest.json anew."""
+    if asked.trials is None or not workdir.campaign.exists():
         return asked
-    trials = {**noted, **asked.trials, **dict(_records(workdir))}
-    return replace(asked, trials=trials, repeat=max(run + 1 for *_, run in trials))
+    told = {**(_noted(read_json(workdir.campaign, _READ)) or {}), **asked.trials}
+    later = {
+        trial: why
+        for trial, why in _records(workdir)
+        if trial in told and (why.counts or trial not in asked.trials)  # else manifest.json has the last word
+    }
+    repeat = asked.repeat if told.keys() <= asked.trials.keys() else max(run + 1 for *_, run in told)
+    return replace(asked, trials=told | later, repeat=repeat)
 
 
 def _asked_of_manifest(path: Path) -> Asked:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _DEPTH = 4  # ar/FUZZER/TARGET/PROGRAM/RUN
 _MOST_RUNS = 100_000
 _GAP = Why(reason="absent", message="it is not in ar/, and there are trials with a larger RUN")
+_UNREAD = "it was not read, and is in no figure"
+_STANDS = f"an entry of it stands in ar/ nevertheless: {_UNREAD}"
 
 
 def read_experiment(
@@ -31,10 +33,11 @@ def read_experiment(
     on_progress: Callable[[int, int], None] | None = None,
     asked: Asked | None = None,
 ) -> Experiment:
-    """All trials below `workdir/ar`; `on_progress` is told how many are read, and of how many.
+    """All trials below `workdir/ar` that were asked for; `on_progress` is told how many are read, and of how many.
 
-    `asked` says what is to be there; without it, manifest.json or what quickrun left does, and where nobody wrote it
-    down, the gaps among the trials. `processes` is the number of CPUs that this process may use unless given.
+    An entry of a trial that is known to be incomplete is not read: the trial is missing. `asked` says what is to be
+    there; without it, manifest.json or what quickrun left does, and where nobody wrote it down, the gaps among the
+    trials. `processes` is the number of CPUs that this process may use unless given.
     UsageError where `workdir` is no WORKDIR, StorageError where it cannot be read.
     """
     place = Workdir(workdir)
@@ -43,13 +46,15 @@ def read_experiment(
             raise UsageError(f"{workdir} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/")
         wanted = asked or asked_of_folder(place)
         present, problems = present_trials(place.ar)
+        twins = _twins(place.ar, present)
+        entered = [trial for trial in present if trial not in twins]
+        counted = [trial for trial in entered if wanted.counts(trial)]
         reading = Reading(workdir=place, timeout=wanted.timeout, poll=wanted.poll)
-        read = each(reading.read, present, processes=processes, on_progress=on_progress)
-        trials = tuple(result for result in read if isinstance(result, TrialResult))
-        broken = [result for result in read if isinstance(result, Missing)]
+        read = each(reading.read, counted, processes=processes, on_progress=on_progress)
+    broken = [result for result in read if isinstance(result, Missing)]
     return Experiment(
-        trials=trials,
-        missing=tuple(sorted((*broken, *_absent(wanted, present)), key=lambda one: one.trial)),
+        trials=tuple(result for result in read if isinstance(result, TrialResult)),
+        missing=tuple(sorted((*broken, *_absent(wanted, entered, twins)), key=lambda one: one.trial)),
         timeout=wanted.timeout,
         poll=wanted.poll,
         repeat=wanted.repeat,
@@ -57,7 +62,7 @@ def read_experiment(
         facts=wanted.facts,
         expected=None if wanted.trials is None else len(wanted.trials),
         source=wanted.source,
-        problems=(*problems, *_unasked(wanted, present)),
+        problems=(*problems, *_unasked(wanted, entered, twins)),
     )
 
 
@@ -85,21 +90,46 @@ def _walk(folder: Path, parts: tuple[str, ...]) -> Iterator[tuple[Path, tuple[st
             yield path, here
 
 
-def _absent(asked: Asked, present: Iterable[Trial]) -> Iterator[Missing]:
-    """Trials without an entry, each with what is known of the reason."""
-    there = set(present)
-    known: Mapping[Trial, Why] = asked.trials if asked.trials is not None else asked.failed
-    absent = {trial: why for trial, why in known.items() if trial not in there}
+def _twins(ar: Path, present: Iterable[Trial]) -> dict[Trial, str]:
+    """Trials whose entry is the folder of another one, to which a link leads, and what is said of each."""
+    owners: dict[tuple[int, int], Trial] = {}
+    twins = {}
+    for trial in sorted(present, key=lambda trial: _is_linked(ar, trial)):
+        status = _entry(ar, trial).stat()
+        owner = owners.setdefault((status.st_dev, status.st_ino), trial)
+        if owner != trial:
+            twins[trial] = f"its entry is that of {'/'.join(map(str, owner))} by a link: {_UNREAD}"
+    return twins
+
+
+def _is_linked(ar: Path, trial: Trial) -> bool:
+    entry = _entry(ar, trial)
+    return any(path.is_symlink() for path in (entry, *list(entry.parents)[: _DEPTH - 1]))
+
+
+def _entry(ar: Path, trial: Trial) -> Path:
+    return ar.joinpath(*trial[:3], str(trial[3]))
+
+
+def _absent(asked: Asked, entered: Iterable[Trial], twins: Mapping[Trial, str]) -> Iterator[Missing]:
+    """Trials without an entry that is their result, each with what is known of the reason."""
+    there = set(entered)
+    absent = {trial: why for trial, why in asked.known.items() if trial not in there or not why.counts}
     if asked.trials is None:
         absent = {**dict.fromkeys(gaps((*there, *absent)), _GAP), **absent}
-    return (missing(trial, why.reason, why.message) for trial, why in absent.items())
+    for trial, why in absent.items():
+        said = [_STANDS] if trial in there else [twins[trial]] if trial in twins else []
+        yield missing(trial, why.reason, "; ".join([why.message, *said] if why.message else said))
 
 
-def _unasked(asked: Asked, present: Iterable[Trial]) -> Iterator[str]:
+def _unasked(asked: Asked, entered: Iterable[Trial], twins: Mapping[Trial, str]) -> Iterator[str]:
+    for trial, said in twins.items():
+        if trial not in asked.known:
+            yield f"ar/{'/'.join(map(str, trial))}: {said}"
     if asked.trials is None:
-        if fewer := uneven((*present, *asked.failed)):
+        if fewer := uneven((*entered, *asked.failed)):
             yield fewer
-    else:
-        for trial in present:
-            if trial not in asked.trials:
-                yield f"ar/{'/'.join(map(str, trial))} is a trial that the campaign did not ask for; it was read"
+        return
+    for trial in entered:
+        if trial not in asked.trials:
+            yield f"ar/{'/'.join(map(str, trial))} is a trial that the campaign did not ask for: {_UNREAD}"
