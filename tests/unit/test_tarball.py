@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 from dataclasses import replace
@@ -89,7 +90,7 @@ def _size(path: Path) -> int:
         return tar.offset - 512
 
 
-@pytest.mark.parametrize("missing", [0, 1, 512, 700, 1024, 4000])
+@pytest.mark.parametrize("missing", [-512, 0, 1, 512, 700, 1024, 4000])
 def test_a_cut_tarball_is_told(tmp_path: Path, missing: int) -> None:
     path = tmp_path / "ball.tar"
     cut(path, _size(path) - missing)
@@ -122,13 +123,75 @@ def test_a_damaged_header_is_told(tmp_path: Path, at: int) -> None:
         read_tarball(path)
 
 
+def _made(path: Path) -> bytearray:
+    a_ball().tar(path)
+    return bytearray(path.read_bytes())
+
+
+def test_a_name_that_was_altered_is_damage(tmp_path: Path) -> None:
+    """Else a bug would have been found at another second."""
+    data = _made(tmp_path / "ball.tar")
+    at = data.index(b"./monitor/15\0")
+    data[at + 10 : at + 12] = b"95"
+    (tmp_path / "ball.tar").write_bytes(data)
+    with pytest.raises(CorruptError, match=f"it is damaged at byte {at}"):
+        read_tarball(tmp_path / "ball.tar")
+
+
+@pytest.mark.parametrize(
+    ("first", "length"),
+    [
+        pytest.param(b"./monitor/15\0", 512, id="a header"),
+        pytest.param(b"./monitor/15\0", 1024, id="a member"),
+        pytest.param(b"./monitor/15\0", 1 << 20, id="all from there on"),
+        pytest.param(b"./\0", 512, id="the first header"),
+    ],
+)
+def test_zeros_in_the_middle_are_damage(tmp_path: Path, first: bytes, length: int) -> None:
+    path = tmp_path / "ball.tar"
+    a_ball(others={"findings/big": b"x" * 20_000}).tar(path)
+    data = path.read_bytes()
+    at = data.index(first)
+    length = min(length, len(data) - at)
+    path.write_bytes(data[:at] + bytes(length) + data[at + length :])
+    with pytest.raises(CorruptError, match=f"it is damaged at byte {at}: zeros stand there"):
+        read_tarball(path)
+
+
+def test_two_tarballs_in_one_file_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "ball.tar"
+    path.write_bytes(2 * _made(path))
+    with pytest.raises(CorruptError, match="what is behind them is not its end"):
+        read_tarball(path)
+
+
+def test_a_file_of_holes_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "ball.tar"
+    _made(path)
+    os.truncate(path, 8 << 40)
+    with pytest.raises(CorruptError, match="zeros stand there"):
+        read_tarball(path)
+
+
+def test_a_sum_of_signed_bytes_is_one(tmp_path: Path) -> None:
+    """As programs wrote it whose bytes had signs."""
+    path = tmp_path / "ball.tar"
+    a_ball(others={"findings/é": "x"}).tar(path)
+    data = bytearray(path.read_bytes())
+    at = data.index("./findings/é".encode())
+    data[at + 148 : at + 154] = b"%06o" % (int(data[at + 148 : at + 154], 8) - 2 * 0x100)
+    path.write_bytes(data)
+    assert _stamps(path) == [5, 10, 15, 20]
+
+
 @pytest.mark.parametrize("size", [b"-0000001000", b"-0000000001", b"         -1"], ids=["block", "byte", "blanks"])
 def test_a_size_below_zero_is_damage(tmp_path: Path, size: bytes) -> None:
     """It led back to its own header, for ever."""
     path = tmp_path / "ball.tar"
-    a_ball().tar(path)
-    data = bytearray(path.read_bytes())
+    data = _made(path)
     data[512 * 4 + 124 : 512 * 4 + 135] = size
+    data[512 * 4 + 148 : 512 * 4 + 156] = b" " * 8
+    data[512 * 4 + 148 : 512 * 4 + 155] = b"%06o\0" % sum(data[512 * 4 : 512 * 5])
     path.write_bytes(data)
     with pytest.raises(CorruptError, match="it is damaged at byte"):
         read_tarball(path)
