@@ -177,8 +177,11 @@ class LedgerFile:
             raise LedgerError(f"{self._path}: the transaction has ended with an earlier error; start again")
 
     def _check_place(self) -> None:
-        if os.path.isdir(self._path):  # noqa: PTH112 - unlike Path's, it never raises
-            raise LedgerError(f"{self._path}: a folder stands where the ledger should be; name the right WORKDIR")
+        # unlike Path's, these never raise
+        if os.path.exists(self._path) and not os.path.isfile(self._path):  # noqa: PTH110, PTH113 - as above
+            raise LedgerError(
+                f"{self._path}: what stands where the ledger should be is no file; name the right WORKDIR"
+            )
         if self._mode != "rwc" and not os.path.lexists(self._path):
             raise LedgerError(f"{self._path}: no ledger is there; name the WORKDIR of a campaign that was dispatched")
 

@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+
+def open_file(path: Path) -> BufferedReader:
+    """A regular file to read, maybe behind a link. OSError for all else: who opens a pipe waits, maybe for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if not S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_file(path: Path) -> bytes:
+    """All of a regular file; OSError as `open_file`."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def read_json(path: Path, otherwise: str = "take a new --workdir") -> dict[str, Any]:
     """A JSON object that we wrote; UsageError, with what to do, where it cannot be read."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): {otherwise}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} cannot be read ({reason}): {otherwise}") from error
     return value if isinstance(value, dict) else {}
 
 

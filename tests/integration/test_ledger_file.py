@@ -41,7 +41,8 @@ def lost_tables(path: Path) -> None:
 
 SPOILT = [
     pytest.param(lambda path: path.write_bytes(b"no ledger " * 1000), "no ledger, or damaged: move", id="garbage"),
-    pytest.param(lambda path: path.mkdir(), "a folder stands where", id="a folder"),
+    pytest.param(lambda path: path.mkdir(), "is no file", id="a folder"),
+    pytest.param(os.mkfifo, "is no file", id="a pipe"),
     pytest.param(spoil_version, "version 4, this magma-remote knows 3: go on with the release", id="newer"),
     pytest.param(anothers, "no ledger is in this file; move it away", id="another program's"),
     pytest.param(lost_tables, "no such table.*damaged", id="tables gone"),

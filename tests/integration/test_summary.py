@@ -9,8 +9,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from magma_remote.cli.main import cli
 from magma_remote.cli.reading import load_experiment
+from magma_remote.errors import MagmaRemoteError
 from magma_remote.runtime.files import remove_tree
 from magma_remote.runtime.workdir.experiment import read_experiment
 from tests.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
@@ -307,6 +310,31 @@ def test_what_a_killed_quickrun_did_after_its_manifest_json_counts(merged: Merge
     merged.workdir.records.joinpath("afl,libpng,readpng,0.json").write_text(json.dumps({"job": job, "reason": None}))
     found = load_experiment(merged.root)
     assert (len(found.trials), found.missing) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        pytest.param("manifest.json", "manifest.json cannot be read (it is no file)", id="manifest.json"),
+        pytest.param("ledger.sqlite", "what stands where the ledger should be is no file", id="ledger"),
+    ],
+)
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str, says: str) -> None:
+    made = proven(tmp_path)
+    with closing(made.ledger):
+        made.finish()
+    (made.workdir.root / name).unlink()
+    os.mkfifo(made.workdir.root / name)
+    error = CliRunner().invoke(cli, ["summary", str(made.workdir.root)]).exception
+    assert isinstance(error, MagmaRemoteError)
+    assert says in str(error)
+
+
+def test_a_pipe_for_a_record_is_none(merged: Merged) -> None:
+    merged.add()
+    merged.workdir.records.mkdir()
+    os.mkfifo(merged.workdir.records / "afl,libpng,readpng,0.json")
+    assert _said(merged, 0)[0]["results"]["afl"]
 
 
 def test_without_the_ledger_manifest_json_tells(tmp_path: Path) -> None:

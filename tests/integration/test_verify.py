@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from contextlib import closing
 from dataclasses import replace
+from socket import AF_UNIX, socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +42,7 @@ def sound(tmp_path: Path) -> Iterator[Proven]:
     with closing(made.ledger):
         made.finish(all_done=True)
         yield made
+    subprocess.run(["rm", "-rf", made.workdir.root], check=True)  # pytest's own way ends at 1,000 folders in folders
 
 
 def _checked(place: Proven | Path, code: int) -> dict[str, Any]:
@@ -109,6 +112,37 @@ def _link(root: Path) -> None:
 LOG = "log/afl_libpng_readpng_0_container.log"
 POC = "poc/afl_libpng_readpng_AAH001.0123abcd"
 BUILD = "log/afl_libpng_build_10.0.0.1.log"
+NO_FILE = "it is no file, folder or link"
+
+
+def _pipe(path: str) -> Callable[[Path], None]:
+    """Who opens one to read it waits for somebody who writes."""
+
+    def spoil(root: Path) -> None:
+        (root / path).unlink(missing_ok=True)
+        os.mkfifo(root / path)
+
+    return spoil
+
+
+def _deep(root: Path) -> None:
+    """Deeper than Python calls itself; a path of Linux takes no more than 4,096 bytes, a command what is left."""
+    descriptor = os.open(root / ENTRY, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+
+
+def _socket(root: Path) -> None:
+    descriptor = os.open(root / ENTRY, os.O_RDONLY)
+    with closing(socket(AF_UNIX)) as made:  # by a short path: one of a socket has an end
+        made.bind(f"/proc/self/fd/{descriptor}/socket")
+    os.close(descriptor)
+
+
 DEFECTS = {
     "missing trial": (_remove(ENTRY), [("missing", ENTRY)]),
     "missing file": (_unlink(f"{ENTRY}/big"), [("missing", f"{ENTRY}/big")]),
@@ -134,6 +168,15 @@ DEFECTS = {
     "missing execution": (_unlink(f"executions/{KEY}.json"), [("missing", f"executions/{KEY}.json")]),
     "altered execution": (_flip(f"executions/{KEY}.json"), [("altered", f"executions/{KEY}.json")]),
     "extra execution": (_write("executions/x"), [("extra", "executions/x")]),
+    "pipe in a trial": (_pipe(f"{ENTRY}/pipe"), [("extra", f"{ENTRY}/pipe")]),
+    "socket in a trial": (_socket, [("extra", f"{ENTRY}/socket")]),
+    "pipe for a file": (_pipe(f"{ENTRY}/big"), [("extra", f"{ENTRY}/big"), ("missing", f"{ENTRY}/big")]),
+    "pipe for a log": (_pipe(LOG), [("extra", LOG)]),
+    "pipe for a record": (_pipe(f"trials/{KEY}.json"), [("extra", f"trials/{KEY}.json")]),
+    "pipe for a manifest": (_pipe(f"manifests/{KEY}.json"), [("altered", f"manifests/{KEY}.json")]),
+    "pipe for an execution": (_pipe(f"executions/{KEY}.json"), [("altered", f"executions/{KEY}.json")]),
+    "pipe for manifest.json": (_pipe("manifest.json"), [("altered", "manifest.json")]),
+    "folders without end": (_deep, [("extra", f"{ENTRY}/{'/'.join('d' * (depth + 1))}") for depth in range(1500)]),
     "missing manifest.json": (_unlink("manifest.json"), [("missing", "manifest.json")]),
     "damaged manifest.json": (_write("manifest.json", "{"), [("altered", "manifest.json")]),
     "emptied manifest.json": (_write("manifest.json", "{}"), [("altered", "manifest.json")]),

@@ -18,6 +18,7 @@ from magma_remote.model.container import SHARED
 from magma_remote.model.document import show
 from magma_remote.model.pocs import Poc, bug_of, exit_code_of, poc_name, sha256_of
 from magma_remote.model.units import human_bytes
+from magma_remote.runtime.files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,7 +154,7 @@ def _write(path: Path, content: bytes, sha256: str) -> tuple[Path, bool]:
     """Where it is, and whether it is new. One that shares its short hash with another gets a longer name."""
     try:
         with _ONE_WRITER:
-            if path.exists() and path.read_bytes() != content:
+            if path.exists() and read_file(path) != content:
                 path = path.with_name(f"{path.name}.{sha256}")
             if path.exists():
                 return path, False

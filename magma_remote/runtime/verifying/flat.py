@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from magma_remote.model.manifest import Entry, Kind, from_wire, to_wire
 from magma_remote.model.pocs import INDEX
 from magma_remote.model.verdict import Fault, Wrong
-from magma_remote.runtime.verifying.trial import FLAT, difference
+from magma_remote.runtime.verifying.trial import FLAT, NO_FILE, difference
 from magma_remote.runtime.workdir.manifest import scan_entry
 from magma_remote.runtime.workdir.provenance_trial import read_object
 
@@ -112,7 +112,7 @@ class FlatCheck:
             message = f"it cannot be read: {error.strerror or error}"
             return Looked(wrong=Wrong(fault=Fault.ALTERED, path=task.name, message=message))
         if found is None or found.kind is not Kind.FILE:
-            return Looked(wrong=Wrong(fault=Fault.EXTRA, path=task.name, message="it is no file"))
+            return Looked(wrong=Wrong(fault=Fault.EXTRA, path=task.name, message=NO_FILE))
         other_mode = bool(task.listed) and all(entry.mode != found.mode for entry in task.listed)
         return Looked(wrong=_wrong(task, found), size=found.size, other_mode=other_mode)
 

@@ -10,6 +10,7 @@ from magma_remote.errors import MagmaRemoteError
 from magma_remote.model.layout import Workdir, trial_key
 from magma_remote.model.manifest import Entry, Kind, Manifest, read
 from magma_remote.model.verdict import Fault, Wrong
+from magma_remote.runtime.files import read_file
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS, execution_path, manifest_path
 from magma_remote.runtime.workdir.manifest import scan_below
 from magma_remote.runtime.workdir.provenance_trial import digest_of, read_object
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.jobs import Job
 
+NO_FILE = "it is no file, folder or link"
 FLAT = ("log", "poc", "trials")
 
 
@@ -109,7 +111,7 @@ class TrialCheck:
     def _manifest(self, expected: Expected) -> tuple[Manifest | None, list[Wrong]]:
         name = f"{MANIFESTS}/{trial_key(expected.job)}.json"
         try:
-            data = manifest_path(self.workdir, expected.job).read_bytes()
+            data = read_file(manifest_path(self.workdir, expected.job))
         except FileNotFoundError:
             message = "without it nobody can tell whether the trial's files are as they were written"
             return None, [Wrong(fault=Fault.MISSING, path=name, message=message)]
@@ -139,14 +141,16 @@ class TrialCheck:
         if not folder.is_dir():
             yield Wrong(fault=Fault.MISSING, path=entry)
             return
+        strange: list[str] = []
         try:
-            seen += scan_below(folder, entry)
+            seen += scan_below(folder, entry, strange)
         except OSError as error:
             yield Wrong(fault=Fault.ALTERED, path=entry, message=f"it cannot be read: {error.strerror or error}")
             return
         here, there = {found.path: found for found in seen}, {one.path: one for one in listed}
         yield from (Wrong(fault=Fault.MISSING, path=path) for path in there if path not in here)
         yield from (Wrong(fault=Fault.EXTRA, path=path) for path in here if path not in there)
+        yield from (Wrong(fault=Fault.EXTRA, path=path, message=NO_FILE) for path in strange)
         for path, one in there.items():
             if path in here and (what := difference(here[path], one)):
                 yield Wrong(fault=Fault.ALTERED, path=path, message=what)

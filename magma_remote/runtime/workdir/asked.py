@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.errors import UsageError
 from magma_remote.model.asked import Asked, Why
 from magma_remote.model.entries import JobState
-from magma_remote.runtime.files import read_json
+from magma_remote.runtime.files import read_file, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -149,7 +149,7 @@ def _records(workdir: Workdir) -> Iterator[tuple[Trial, Why]]:
     """Trials that ended, whether they were complete or not."""
     for path in sorted(workdir.records.glob("*.json")):
         with suppress(OSError, ValueError, LookupError, TypeError):
-            record = json.loads(path.read_bytes())
+            record = json.loads(read_file(path))
             job, reason = record["job"], record["reason"]
             trial = (job["fuzzer"], job["target"], job["program"], int(job["repeat"]))
             yield trial, Why(reason=reason, message=str(record["message"])) if reason else _GONE

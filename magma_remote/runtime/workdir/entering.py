@@ -15,7 +15,7 @@ from magma_remote.errors import CorruptError
 from magma_remote.model.document import show
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import NAME, Entry, Kind, Manifest, from_wire
-from magma_remote.runtime.files import replace_file, sync_folder
+from magma_remote.runtime.files import read_file, replace_file, sync_folder
 from magma_remote.runtime.workdir.manifest import compare
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def is_entered(workdir: Workdir, run: RunEntry, job: Job) -> bool:
 def _claimant(workdir: Workdir, job: Job) -> str:
     """SHA-256 of the manifest that a trial has in WORKDIR; empty where it has none."""
     try:
-        return hashlib.sha256(manifest_path(workdir, job).read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(manifest_path(workdir, job))).hexdigest()
     except FileNotFoundError:
         return ""
 
@@ -197,4 +197,4 @@ class Entering:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_file(path)).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PARTIAL = f".{NAME}.new"
 _NAMED = 3  # so many paths of each kind of difference are told
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _READ_AGAIN = "look at the disk and the kernel's log (`dmesg`)"
 
 
@@ -96,9 +97,12 @@ def scan(folder: Path, *, hashed: bool) -> Iterator[Entry]:
     yield from (entry for entry in _scan(folder, "", hashed=hashed) if entry.path != NAME)
 
 
-def scan_below(folder: Path, name: str) -> Iterator[Entry]:
-    """What stands in a folder of a result, with its digests, by paths that begin with `name`."""
-    return _scan(folder, f"{name}/", hashed=True)
+def scan_below(folder: Path, name: str, strange: list[str] | None = None) -> Iterator[Entry]:
+    """What stands in a folder of a result, with its digests, by paths that begin with `name`.
+
+    The paths of sockets, pipes and devices are added to `strange`.
+    """
+    return _scan(folder, f"{name}/", hashed=True, strange=strange)
 
 
 def scan_entry(path: Path, name: str) -> Entry | None:
@@ -106,15 +110,37 @@ def scan_entry(path: Path, name: str) -> Entry | None:
     return _entry(path, name, hashed=True)
 
 
-def _scan(folder: Path, prefix: str, *, hashed: bool) -> Iterator[Entry]:
-    with _opened(folder) as descriptor:
-        for name in os.listdir(descriptor):  # noqa: PTH208 - the folder that was opened, whatever its name is now
-            path = folder / name
-            entry = _entry(path, prefix + to_wire(name), hashed=hashed)
+def _scan(folder: Path, prefix: str, *, hashed: bool, strange: list[str] | None = None) -> Iterator[Entry]:
+    """Folders in folders, however deep a fuzzer made them; those that it closed are open until all is looked at."""
+    with ExitStack() as opened:
+        left = [(folder, prefix, _names(folder, opened))]
+        while left:
+            above, start, names = left[-1]
+            name = next(names, None)
+            if name is None:
+                left.pop()
+                continue
+            path = above / name
+            entry = _entry(path, start + to_wire(name), hashed=hashed)
             if entry:
                 yield entry
-                if entry.kind is Kind.DIR:
-                    yield from _scan(path, f"{entry.path}/", hashed=hashed)
+            elif strange is not None:
+                strange.append(start + to_wire(name))
+            if entry and entry.kind is Kind.DIR:
+                left.append((path, f"{entry.path}/", _names(path, opened)))
+
+
+def _names(folder: Path, opened: ExitStack) -> Iterator[str]:
+    """What is in it, whoever closed it: its mode is as before when `opened` ends."""
+    mode = folder.lstat().st_mode
+    if not S_ISLNK(mode) and not os.access(folder, os.R_OK | os.X_OK, follow_symlinks=False):
+        folder.chmod(S_IMODE(mode) | 0o700)
+        opened.callback(folder.chmod, S_IMODE(mode))
+    descriptor = os.open(folder, _FLAGS | os.O_DIRECTORY)
+    try:
+        return iter(os.listdir(descriptor))  # noqa: PTH208 - the folder that was opened, whatever its name is now
+    finally:
+        os.close(descriptor)
 
 
 def _entry(path: Path, name: str, *, hashed: bool) -> Entry | None:
@@ -138,18 +164,17 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A descriptor of a file or folder of ours, for as long even where its fuzzer closed it; its mode stays."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    """A descriptor of a file of ours, for as long even where its fuzzer closed it; its mode stays."""
     mode = path.lstat().st_mode
-    closed = not os.access(path, os.R_OK | (os.X_OK if S_ISDIR(mode) else 0), follow_symlinks=False)
-    if closed and not S_ISLNK(mode):
-        path.chmod(S_IMODE(mode) | (0o700 if S_ISDIR(mode) else 0o400))
+    closed = not S_ISLNK(mode) and not os.access(path, os.R_OK, follow_symlinks=False)
+    if closed:
+        path.chmod(S_IMODE(mode) | 0o400)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, _FLAGS)
         try:
             yield descriptor
         finally:
             os.close(descriptor)
     finally:
-        if closed and not S_ISLNK(mode):
+        if closed:
             path.chmod(S_IMODE(mode))

@@ -14,6 +14,7 @@ from magma_remote.model.experiment import Missing, TrialResult
 from magma_remote.model.layout import TARBALL
 from magma_remote.model.machine import Machine
 from magma_remote.model.outcome import Reason
+from magma_remote.runtime.files import open_file, read_file
 from magma_remote.runtime.workdir.tarball import read_tarball
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from magma_remote.model.experiment import Trial
     from magma_remote.model.layout import Workdir
 
-_LAUNCHED = "Campaign launched at "
+_LAUNCHED = b"Campaign launched at "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class Reading:
             return False
         log = self.workdir.logs / f"{'_'.join(map(str, trial))}_container.log"
         try:
-            with log.open(errors="replace") as lines:
+            with open_file(log) as lines:
                 return not any(_LAUNCHED in line for line in lines)
         except OSError:
             return False  # nothing is known
@@ -84,7 +85,7 @@ class Reading:
     def _recorded(self, trial: Trial) -> tuple[tuple[str, ...], Machine | None, tuple[str, ...]]:
         """What was told beside the trial when it ended, but for what its dumps tell too; where it ran, and on what."""
         try:
-            record = json.loads(self._record(trial).read_bytes())
+            record = json.loads(read_file(self._record(trial)))
             warned = tuple(str(text) for text in record["warnings"] if "no canary" not in text)
             return warned, Machine.from_record(record.get("machine")), tuple(map(str, record.get("bases") or ()))
         except (OSError, ValueError, LookupError, TypeError):

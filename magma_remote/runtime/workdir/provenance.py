@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
 from magma_remote.model.entries import JobState
-from magma_remote.runtime.files import sync_folder, write_json
+from magma_remote.runtime.files import open_file, read_file, sync_folder, write_json
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.provenance_trial import read_object, trial_facts
@@ -174,7 +174,7 @@ def write(
 
 def is_as_written(path: Path) -> bool:
     """Whether a manifest.json ends with the SHA-256 of all before it: what it tells is often told nowhere else."""
-    text, _, end = path.read_bytes().rpartition(_DIGEST)
+    text, _, end = read_file(path).rpartition(_DIGEST)
     return _DIGEST + end == _end(hashlib.sha256(text).hexdigest())
 
 
@@ -183,7 +183,7 @@ def _end(digest: str) -> bytes:
 
 
 def _told(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         yield from (line for line in file if not line.startswith(_OF_THE_FILE))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.errors import MagmaRemoteError
 from magma_remote.model import manifest
 from magma_remote.model.manifest import Kind
+from magma_remote.runtime.files import open_file, read_file
 from magma_remote.runtime.workdir.entering import execution_path, manifest_path
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _of_result(workdir: Workdir, job: Job, facts: Mapping[str, Any]) -> dict[str
 
 def _manifest(path: Path) -> tuple[str | None, dict[str, str] | None]:
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         return None, None
     sha256 = hashlib.sha256(data).hexdigest()
@@ -89,14 +90,14 @@ def _manifest(path: Path) -> tuple[str | None, dict[str, str] | None]:
 
 def digest_of(path: Path) -> str:
     """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object; empty where it is not there, or is none."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_file(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

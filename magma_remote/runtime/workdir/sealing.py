@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.model.entries import JobState
 from magma_remote.model.manifest import MODE_BITS, Entry, Kind, Manifest
 from magma_remote.model.manifest import write as write_text
-from magma_remote.runtime.files import replace_file
+from magma_remote.runtime.files import read_file, replace_file
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.entering import manifest_path
@@ -113,7 +113,7 @@ def _seal_trial(workdir: Workdir, job: Job, *, anew: bool) -> Iterator[str]:
         path.parent.mkdir(exist_ok=True)
         manifest = Manifest.of(_entries(workdir, job))
         replace_file(path, write_text(manifest).encode())
-    entries = json.loads(path.read_bytes())["entries"]
+    entries = json.loads(read_file(path))["entries"]
     return (entry["path"] for entry in entries if entry["kind"] == Kind.FILE.value)
 
 
