@@ -63,7 +63,7 @@ class Entry:
     def check(self) -> None:
         """CorruptError where it is not inside its folder, or points out of it."""
         parts = self.path.split("/")
-        if not _is_bytes(self.path) or any(part in {"", ".", ".."} for part in parts) or self.path == NAME:
+        if not is_bytes(self.path) or any(part in {"", ".", ".."} for part in parts) or self.path == NAME:
             raise CorruptError(f"a manifest lists {show(self.path)}, which is no path inside its folder")
         if self.kind is Kind.LINK and climb(self.target) > self.depth:
             raise CorruptError(
@@ -113,7 +113,7 @@ def climb(target: str) -> float:
     """
     parts = [part for part in target.split("/") if part not in {"", "."}]
     ups = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
-    plain = target and not target.startswith("/") and ".." not in parts[ups:] and _is_bytes(target)
+    plain = target and not target.startswith("/") and ".." not in parts[ups:] and is_bytes(target)
     return ups if plain else float("inf")
 
 
@@ -155,7 +155,7 @@ _FORMS = {
 }
 
 
-def _is_bytes(text: str) -> bool:
+def is_bytes(text: str) -> bool:
     """Whether it is the one spelling of some bytes that a file system takes."""
     try:
         raw = text.encode("utf-8", "surrogateescape")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
+from collections.abc import Mapping  # noqa: TC003 - fields are read from the types
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import WireError
+from . import wire
+from .document import show
+from .manifest import is_bytes
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from .experiment import Trial
     from .jobs import Job
@@ -144,6 +151,30 @@ def index_of(extracted: Iterable[Extracted], failed: Mapping[Trial, str], others
         "trials": rows,
         "others": sorted(others),
     }
+
+
+def listed_in(index: bytes) -> dict[str, str]:
+    """The SHA-256 of each PoC that an index names, by its name in `poc/`; WireError where it is none of ours."""
+    try:
+        bugs = wire.pick(_Index, json.loads(index)).bugs
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"it is no JSON: {error}") from error
+    every = [wire.pick(_Listed, poc) for of in bugs.values() for pocs in of.values() for poc in pocs]
+    for poc in every:
+        if "/" in poc.file or not is_bytes(poc.file):
+            raise WireError(f"a PoC in it is called {show(poc.file)}")
+    return {poc.file: poc.sha256 for poc in every}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Index:
+    bugs: Mapping[str, Mapping[str, tuple[object, ...]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    file: str
+    sha256: str
 
 
 def _entry(fuzzer: str, program: str, poc: Poc) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -80,6 +80,22 @@ def build(cls: type[T], value: Any) -> T:
     return cls(**{name: read(value[name]) for name, read in readers.items()})
 
 
+def pick(cls: type[T], value: Any) -> T:
+    """The same from an object of which others read more: members that are not there have their defaults."""
+    readers = _readers(cast("Hashable", cls))
+    needed = [name for name, by_default in _defaults(cast("Hashable", cls)).items() if not by_default]
+    if not isinstance(value, dict) or not all(name in value for name in needed):
+        raise WireError(f"a {cls.__name__} has other members than it should: {show(repr(value))}")
+    return cls(**{name: read(value[name]) for name, read in readers.items() if name in value})
+
+
+@cache
+def _defaults(cls: Hashable) -> dict[str, bool]:
+    """For each field whether it has one."""
+    every = fields(cast("Any", cls))
+    return {field.name: not field.default is field.default_factory is MISSING for field in every}
+
+
 @cache
 def _readers(cls: Hashable) -> dict[str, Reader]:
     """For each field what makes its value: types are looked into once, messages are many."""
@@ -138,4 +154,4 @@ def _word(kind: type[StrEnum]) -> Reader:
 
 
 def _refuse(value: Any) -> NoReturn:
-    raise WireError(f"a value on the wire is of another type than it should be: {show(repr(value))}")
+    raise WireError(f"a value is of another type than it should be: {show(repr(value))}")

@@ -68,10 +68,14 @@ def test_a_sound_workdir(sound: Proven) -> None:
     assert len(said.splitlines()) == 1
 
 
-def test_a_sound_workdir_without_its_ledger(sound: Proven) -> None:
+def _without_ledger(sound: Proven) -> None:
     sound.ledger.close()
     for path in sound.workdir.root.glob("ledger.sqlite*"):
         path.unlink()
+
+
+def test_a_sound_workdir_without_its_ledger(sound: Proven) -> None:
+    _without_ledger(sound)
     assert _checked(sound, 0)["proven"] == DONE
 
 
@@ -193,9 +197,7 @@ def test_each_defect_is_named(sound: Proven, spoil: Callable[[Path], None], expe
 
 @pytest.mark.parametrize("name", ["altered file", "missing log", "missing trial", "altered execution"])
 def test_defects_are_named_without_the_ledger(sound: Proven, name: str) -> None:
-    sound.ledger.close()
-    for path in sound.workdir.root.glob("ledger.sqlite*"):
-        path.unlink()
+    _without_ledger(sound)
     spoil, expected = DEFECTS[name]
     spoil(sound.workdir.root)
     assert _wrongs(sound) == expected
@@ -266,17 +268,64 @@ def test_altered_provenance_is_named(
     ledger: bool,
 ) -> None:
     if not ledger:
-        sound.ledger.close()
-        for path in sound.workdir.root.glob("ledger.sqlite*"):
-            path.unlink()
+        _without_ledger(sound)
     messages = [one["message"] for one in _forged(sound, change) if one["path"] == "manifest.json"]
     assert "it does not have the digest at its end" in messages
 
 
-def test_trials_that_manifest_json_does_not_name_are_extra(sound: Proven) -> None:
-    sound.ledger.close()
-    for path in sound.workdir.root.glob("ledger.sqlite*"):
+@pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no-ledger"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda told: told["trials"][0].update(run=float("inf")), id="run"),
+        pytest.param(lambda told: told["trials"][0].update(run=-1), id="run below zero"),
+        pytest.param(lambda told: told["trials"][0].update(files=["x"]), id="files"),
+        pytest.param(lambda told: told["trials"][0].update(execution_sha256=[]), id="execution"),
+        pytest.param(lambda told: told["trials"][0].update(manifest_sha256=[1]), id="manifest"),
+        pytest.param(lambda told: told["trials"][0].update(state="gone"), id="state"),
+        pytest.param(lambda told: told["trials"][0].pop("run"), id="no run"),
+        pytest.param(lambda told: told.update(trials={}), id="trials"),
+        pytest.param(lambda told: told["trials"].append(5), id="a trial"),
+        pytest.param(lambda told: told.update(others={"log/x": 5}), id="others"),
+        pytest.param(lambda told: told["campaign"].update(text=5), id="text"),
+        pytest.param(lambda told: told.update(campaign=None), id="campaign"),
+        pytest.param(lambda told: told.pop("version"), id="no version"),
+    ],
+)
+def test_what_is_of_another_shape_is_one_message(
+    sound: Proven,
+    change: Callable[[dict[str, Any]], object],
+    ledger: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    for path in sound.workdir.root.glob("manifests/*"):
         path.unlink()
+    if not ledger:
+        _without_ledger(sound)
+    messages = [one["message"] for one in _forged(sound, change) if one["path"] == "manifest.json"]
+    assert any(message.startswith("it is not as it was written: ") for message in messages)
+    if not ledger:
+        assert "manifest.json cannot be read" in refused("summary", str(sound.workdir.root))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pytest.param("[", id="no JSON"),
+        pytest.param("[" * 100_000, id="depth"),
+        pytest.param("[]", id="no object"),
+        pytest.param('{"bugs": {"t": {"b": [{"file": "\\ud800", "sha256": "x"}]}}}', id="a name that is none"),
+        pytest.param('{"bugs": {"t": {"b": [{"file": "../x", "sha256": "x"}]}}}', id="a path"),
+        pytest.param('{"bugs": {"t": {"b": [{"file": "x", "sha256": 5}]}}}', id="no digest"),
+        pytest.param('{"bugs": {"t": [5]}}', id="no bugs"),
+    ],
+)
+def test_an_index_that_is_none_is_named(sound: Proven, index: str) -> None:
+    (sound.workdir.pocs / "index.json").write_text(index)
+    assert _wrongs(sound) == [("altered", "poc/index.json")]
+
+
+def test_trials_that_manifest_json_does_not_name_are_extra(sound: Proven) -> None:
+    _without_ledger(sound)
     assert ("extra", ENTRY) in [(one["fault"], one["path"]) for one in _forged(sound, lambda t: t.update(trials=[]))]
 
 
@@ -325,7 +374,7 @@ def test_names_from_outside_are_fit_for_a_terminal(sound: Proven) -> None:
 def test_a_poc_that_was_extracted_later_proves_itself(sound: Proven) -> None:
     name = f"afl_libpng_readpng_AAH003.{hashlib.sha256(b'later').hexdigest()[:8]}"
     (sound.workdir.pocs / name).write_bytes(b"later")
-    (sound.workdir.pocs / "index.json").write_text("[]")
+    (sound.workdir.pocs / "index.json").write_text('{"version": 1, "bugs": {}, "trials": [], "others": []}')
     assert _checked(sound, 0)["ok"]
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from magma_remote.errors import UsageError, WireError
+from magma_remote.model import told
 from magma_remote.model.asked import uneven
 from magma_remote.model.entries import CampaignState, JobState
-from magma_remote.model.jobs import Job
 from magma_remote.model.layout import trial_key
 from magma_remote.model.verdict import Fault, Wrong
-from magma_remote.runtime.files import read_json
+from magma_remote.runtime.files import read_file
 from magma_remote.runtime.verifying.trial import Expected
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.experiment import read_experiment
-from magma_remote.runtime.workdir.provenance import VERSION, file_digest, is_as_written
+from magma_remote.runtime.workdir.provenance import file_digest, is_as_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry
     from magma_remote.model.layout import Workdir
+    from magma_remote.model.told import Told, ToldTrial
     from magma_remote.ports import Ledger
 
 _LEDGER = "the ledger"
@@ -46,18 +46,34 @@ class Expectation:
 
 def expectation(workdir: Workdir, ledger: Ledger | None) -> Expectation:
     """UsageError where manifest.json is of another version."""
-    path = workdir.root / PROVENANCE
-    told: Mapping[str, Any] | None = None
-    if path.exists():
-        with suppress(UsageError):  # it is no JSON: damaged, which is what there is to tell
-            told = read_json(path)
-        if told and told.get("version") not in {None, VERSION}:
-            raise UsageError(f"{path} is of another version of this program: verify it with that one")
-    by_manifest = _of_manifest(told or {}, path) if path.exists() else None
+    found, wrongs = _read(workdir.root / PROVENANCE)
+    by_manifest = _of_manifest(found, wrongs) if found or wrongs else None
     campaign = ledger.campaign() if ledger else None
     if ledger and campaign:
-        return _of_ledger(ledger, campaign, told or {}, by_manifest)
+        return _of_ledger(ledger, campaign, found, by_manifest)
     return by_manifest or _of_nobody(workdir)
+
+
+def _read(path: Path) -> tuple[Told | None, tuple[Wrong, ...]]:
+    """What manifest.json tells, and what is wrong with the file; neither where there is none."""
+    wrongs = []
+    try:
+        data = read_file(path)
+        if not is_as_written(data):
+            wrongs.append(_altered("it does not have the digest at its end"))
+        return told.read(data), tuple(wrongs)
+    except FileNotFoundError:
+        return None, ()
+    except OSError as error:
+        return None, (_altered(f"it cannot be read: {error.strerror}"),)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except WireError as error:
+        return None, (_altered(f"it is not as it was written: {error}"),)
+
+
+def _altered(message: str) -> Wrong:
+    return Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=message)
 
 
 def _of_nobody(workdir: Workdir) -> Expectation:
@@ -85,57 +101,42 @@ def _of_nobody(workdir: Workdir) -> Expectation:
     return Expectation(wrongs=(*wrongs, *unproven), notes=(_NOBODY, *([fewer] if fewer else ())))
 
 
-def _of_manifest(told: Mapping[str, Any], path: Path) -> Expectation:
-    try:
-        trials = tuple(_expected_of(trial) for trial in told["trials"])
-        wrongs = list(_campaign_wrongs(told, None))
-        others = dict(told.get("others") or {})
-    except (LookupError, TypeError, ValueError, AttributeError, WireError) as error:
-        wrong = Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=f"it is not as it was written: {error!r}")
-        return Expectation(wrongs=(wrong,))
-    if not is_as_written(path):
-        wrongs.append(Wrong(fault=Fault.ALTERED, path=PROVENANCE, message="it does not have the digest at its end"))
-    return Expectation(trials=trials, expected=len(trials), wrongs=tuple(wrongs), others=others)
+def _of_manifest(found: Told | None, wrongs: tuple[Wrong, ...]) -> Expectation:
+    if found is None:
+        return Expectation(wrongs=wrongs)
+    trials = tuple(map(_expected_of, found.trials))
+    wrongs = (*wrongs, *_campaign_wrongs(found, None))
+    return Expectation(trials=trials, expected=len(trials), wrongs=wrongs, others=found.others)
 
 
-def _job(trial: Mapping[str, Any]) -> Job:
-    names = {key: str(trial[key]) for key in ("fuzzer", "target", "program", "args", "fuzzargs")}
-    job = Job(repeat=int(trial["run"]), **names)
-    job.check()
-    return job
-
-
-def _expected_of(trial: Mapping[str, Any]) -> Expected:
-    sha256 = trial["manifest_sha256"]
+def _expected_of(trial: ToldTrial) -> Expected:
     return Expected(
-        job=_job(trial),
-        done=trial["state"] == JobState.DONE.value,
-        why=f"{trial['reason'] or trial['state']}: {trial['message'] or 'it is not complete'}",
-        manifests={PROVENANCE: str(sha256)} if sha256 else {},
-        execution=str(trial["execution"] or ""),
-        execution_sha256=trial["execution_sha256"],
-        files=trial["files"],
+        job=trial.job,
+        done=trial.state is JobState.DONE,
+        why=f"{trial.reason or trial.state.value}: {trial.message or 'it is not complete'}",
+        manifests={PROVENANCE: trial.manifest_sha256} if trial.manifest_sha256 else {},
+        execution=trial.execution or "",
+        execution_sha256=trial.execution_sha256,
+        files=trial.files,
     )
 
 
-def _campaign_wrongs(told: Mapping[str, Any], campaign: CampaignEntry | None) -> Iterator[Wrong]:
-    said = told["campaign"]
-    text = str(said["text"])
-    if file_digest(text) != said["sha256"]:
-        yield Wrong(fault=Fault.ALTERED, path=PROVENANCE, message="the campaign file in it does not have its digest")
-    if campaign and not _is_of(said["id"], text, campaign):
-        yield Wrong(fault=Fault.ALTERED, path=PROVENANCE, message="it is of another campaign than the ledger")
+def _campaign_wrongs(found: Told, campaign: CampaignEntry | None) -> Iterator[Wrong]:
+    said = found.campaign
+    text = said.text or ""
+    if file_digest(text) != said.sha256:
+        yield _altered("the campaign file in it does not have its digest")
+    if campaign and not _is_of(said.id, text, campaign):
+        yield _altered("it is of another campaign than the ledger")
 
 
-def _is_of(config_id: str, text: str, campaign: CampaignEntry) -> bool:
+def _is_of(config_id: str | None, text: str, campaign: CampaignEntry) -> bool:
     """A campaign that was extended just now may still have the manifest.json of its file before."""
     known = {edition.sha256 for edition in campaign.editions}
     return config_id == campaign.config_id and (text == campaign.text or file_digest(text) in known)
 
 
-def _of_ledger(
-    ledger: Ledger, campaign: CampaignEntry, told: Mapping[str, Any], found: Expectation | None
-) -> Expectation:
+def _of_ledger(ledger: Ledger, campaign: CampaignEntry, tells: Told | None, found: Expectation | None) -> Expectation:
     """The ledger is the truth; what manifest.json says of a trial that has its result is to agree with it."""
     runs = {run.run: run for run in ledger.runs()}
     entries = list(ledger.jobs())
@@ -143,8 +144,8 @@ def _of_ledger(
     notes = () if over else ("the campaign has not ended: trials that still run count as missing",)
     by_key = {trial_key(expected.job): expected for expected in found.trials} if found else {}
     wrongs = list(found.wrongs) if found else []
-    if found and found.trials:
-        wrongs += (wrong for wrong in _campaign_wrongs(told, campaign) if wrong not in wrongs)
+    if tells:
+        wrongs += (wrong for wrong in _campaign_wrongs(tells, campaign) if wrong not in wrongs)
         wrongs += _disagreements(entries, by_key) if over else ()
     elif not found and over:
         message = "it tells where the results come from: `magma-remote collect` writes it anew"
@@ -175,7 +176,7 @@ def _disagreements(entries: list[JobEntry], by_manifest: Mapping[str, Expected])
         key = trial_key(entry.job)
         told = by_manifest.get(key)
         if told is None or told.job != entry.job or told.done != (entry.state is JobState.DONE):
-            yield Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=f"it does not tell of {key} as the ledger does")
+            yield _altered(f"it does not tell of {key} as the ledger does")
     extra = by_manifest.keys() - {trial_key(entry.job) for entry in entries}
     for key in sorted(extra):
-        yield Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=f"it tells of {key}, of which the ledger does not")
+        yield _altered(f"it tells of {key}, of which the ledger does not")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from magma_remote.errors import WireError
 from magma_remote.model.manifest import Entry, Kind, from_wire, to_wire
-from magma_remote.model.pocs import INDEX
+from magma_remote.model.pocs import INDEX, listed_in
 from magma_remote.model.verdict import Fault, Wrong
+from magma_remote.runtime.files import read_file
 from magma_remote.runtime.verifying.trial import FLAT, NO_FILE, difference
 from magma_remote.runtime.workdir.manifest import scan_entry
-from magma_remote.runtime.workdir.provenance_trial import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from magma_remote.runtime.verifying.expecting import Expectation
     from magma_remote.runtime.verifying.trial import Checked
 
-_OURS = re.compile(r"log/dispatcher\.jsonl(\.[0-9]+)?|poc/index\.[a-z]+")
+_OURS = re.compile(r"log/dispatcher\.jsonl(\.[0-9]+)?|poc/index\.json")
 _STARTS = tuple(f"{folder}/" for folder in FLAT)
 _POC = re.compile(r"poc/.+\.([0-9a-f]{8,64})")
 _BUILD = re.compile(r"log/(.+)_build_[^_]+\.log")
@@ -50,7 +50,8 @@ class Flat:
     """Who listed which of these files, and which are there."""
 
     def __init__(self, workdir: Workdir, known: Expectation, checked: Sequence[Checked]) -> None:
-        self._others = {**known.others, **dict(_indexed(workdir))}
+        indexed, self._index = _indexed(workdir)
+        self._others = {**indexed, **known.others}
         self._pairs = {f"{expected.job.fuzzer}_{expected.job.target}" for expected in known.trials}
         self._compared = bool(known.trials)
         self._listed: dict[str, list[Entry]] = {}
@@ -83,6 +84,7 @@ class Flat:
 
     def missing(self) -> Iterator[Wrong]:
         """What was listed and is not there under any name; of two PoCs of one name the second got a longer one."""
+        yield from self._index
         there = set(self._there)
         for name, entries in self._listed.items():
             if name not in there and any(f"{name}.{entry.sha256}" not in there for entry in entries):
@@ -90,12 +92,19 @@ class Flat:
         yield from (Wrong(fault=Fault.MISSING, path=name) for name in self._others if name not in there)
 
 
-def _indexed(workdir: Workdir) -> Iterator[tuple[str, str]]:
+def _indexed(workdir: Workdir) -> tuple[dict[str, str], tuple[Wrong, ...]]:
     """PoCs that were extracted later are in no trial's manifest, but in the index, with their SHA-256."""
-    with suppress(OSError, LookupError, TypeError, AttributeError):  # no index of ours
-        for bugs in read_object(workdir.pocs / INDEX)["bugs"].values():
-            for poc in (poc for pocs in bugs.values() for poc in pocs):
-                yield f"poc/{to_wire(str(poc['file']))}", str(poc["sha256"])
+    try:
+        found = listed_in(read_file(workdir.pocs / INDEX))
+    except FileNotFoundError:
+        return {}, ()
+    except OSError as error:
+        why = f"it cannot be read: {error.strerror}"
+    except WireError as error:
+        why = f"it is not as this program writes it ({error}); `magma-remote extract` makes it anew"
+    else:
+        return {f"poc/{name}": sha256 for name, sha256 in found.items()}, ()
+    return {}, (Wrong(fault=Fault.ALTERED, path=f"poc/{INDEX}", message=why),)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from magma_remote.errors import UsageError
+from magma_remote.errors import UsageError, WireError
+from magma_remote.model import told
 from magma_remote.model.asked import Asked, Why
 from magma_remote.model.entries import JobState
 from magma_remote.runtime.files import read_file, read_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
     from magma_remote.model.experiment import Trial
     from magma_remote.model.layout import Workdir
+    from magma_remote.model.told import ToldTrial
     from magma_remote.ports import Ledger
 
 PROVENANCE = "manifest.json"
@@ -33,7 +35,7 @@ def asked_of_ledger(workdir: Workdir, ledger: Ledger, settings: Mapping[str, obj
     """Of a dispatched campaign; `settings` are its file's keys and values."""
     campaign = ledger.campaign()
     path = workdir.root / PROVENANCE
-    told = facts_in(read_json(path, _READ)) if path.exists() else {}
+    known = facts_in(read_json(path, _READ)) if path.exists() else {}
     trials = {_trial(entry): _why(entry) for entry in ledger.jobs()}
     return Asked(
         trials=trials,
@@ -41,7 +43,7 @@ def asked_of_ledger(workdir: Workdir, ledger: Ledger, settings: Mapping[str, obj
         poll=_poll(settings),
         repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
         settings=settings,
-        facts={"campaign": campaign.config_id, "file": campaign.source, **told} if campaign else {},
+        facts={"campaign": campaign.config_id, "file": campaign.source, **known} if campaign else {},
         source="magma-remote dispatch",
     )
 
@@ -72,34 +74,34 @@ def _and_since(asked: Asked, workdir: Workdir) -> Asked:
     """With what a quickrun was asked for and did later, and was killed before it could write manifest.json anew."""
     if asked.trials is None or not workdir.campaign.exists():
         return asked
-    told = {**(_noted(read_json(workdir.campaign, _READ)) or {}), **asked.trials}
+    every = {**(_noted(read_json(workdir.campaign, _READ)) or {}), **asked.trials}
     later = {
         trial: why
         for trial, why in _records(workdir)
-        if trial in told and (why.counts or trial not in asked.trials)  # else manifest.json has the last word
+        if trial in every and (why.counts or trial not in asked.trials)  # else manifest.json has the last word
     }
-    repeat = asked.repeat if told.keys() <= asked.trials.keys() else max(run + 1 for *_, run in told)
-    return replace(asked, trials=told | later, repeat=repeat)
+    repeat = asked.repeat if every.keys() <= asked.trials.keys() else max(run + 1 for *_, run in every)
+    return replace(asked, trials=every | later, repeat=repeat)
 
 
 def _asked_of_manifest(path: Path) -> Asked:
-    found = read_json(path, _READ)
     try:
-        campaign = found["campaign"]
-        settings = campaign["settings"] or {}
-        trials = {_key(trial): _told(trial) for trial in found["trials"]}
-        facts = facts_in(found)
-        return Asked(
-            trials=trials,
-            timeout=_seconds(campaign["timeout"]),
-            poll=_poll(settings),
-            repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
-            settings=settings,
-            facts={"campaign": campaign["id"], "file": campaign["source"], **facts},
-            source=str(found["made_by"]),
-        )
-    except (LookupError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is not of this version of the program ({error!r}): {_READ}") from error
+        found = told.read(read_file(path))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): {_READ}") from error
+    except (WireError, UsageError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): {_READ}") from error
+    settings = found.campaign.settings or {}
+    trials = {(one.fuzzer, one.target, one.program, one.run): _told(one) for one in found.trials}
+    return Asked(
+        trials=trials,
+        timeout=_seconds(found.campaign.timeout),
+        poll=_poll(settings),
+        repeat=_whole(settings.get("REPEAT")) or max((run + 1 for *_, run in trials), default=None),
+        settings=settings,
+        facts={"campaign": found.campaign.id, "file": found.campaign.source, **facts_in(found.members)},
+        source=found.made_by,
+    )
 
 
 def facts_in(found: Mapping[str, Any]) -> dict[str, object]:
@@ -107,14 +109,10 @@ def facts_in(found: Mapping[str, Any]) -> dict[str, object]:
     return {key: found.get(key) for key in ("magma", "images", "versions", "workers")}
 
 
-def _key(trial: Mapping[str, Any]) -> Trial:
-    return trial["fuzzer"], trial["target"], trial["program"], int(trial["run"])
-
-
-def _told(trial: Mapping[str, Any]) -> Why:
-    if trial["state"] == JobState.DONE.value:
+def _told(trial: ToldTrial) -> Why:
+    if trial.state is JobState.DONE:
         return _GONE
-    return Why(reason=trial["reason"] or _NEVER.reason, message=trial["message"] or _NEVER.message)
+    return Why(reason=trial.reason or _NEVER.reason, message=trial.message or _NEVER.message)
 
 
 def _asked_of_quickrun(workdir: Workdir) -> Asked:

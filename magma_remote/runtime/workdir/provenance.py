@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
 from magma_remote.model.entries import JobState
-from magma_remote.runtime.files import open_file, read_file, sync_folder, write_json
+from magma_remote.model.told import VERSION
+from magma_remote.runtime.files import open_file, sync_folder, write_json
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.provenance_trial import read_object, trial_facts
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import Ledger
 
-VERSION = 1
 ORIGIN = "origin.json"
 _AGAIN = "make room, or see who owns it, and collect again"
 _DIGEST = b'"sha256": "'
@@ -172,9 +172,9 @@ def write(
     return path
 
 
-def is_as_written(path: Path) -> bool:
+def is_as_written(data: bytes) -> bool:
     """Whether a manifest.json ends with the SHA-256 of all before it: what it tells is often told nowhere else."""
-    text, _, end = read_file(path).rpartition(_DIGEST)
+    text, _, end = data.rpartition(_DIGEST)
     return _DIGEST + end == _end(hashlib.sha256(text).hexdigest())
 
 
