@@ -77,7 +77,8 @@ class Experiment:
     in seconds. `settings` are the campaign file's keys; `facts` what else is known (Magma's commit, versions, …).
     `expected` counts the trials that were asked for, and is None where nobody wrote that down: `missing` then names
     the gaps below the largest RUN of each fuzzer and target. `source` says in a few words whose WORKDIR it is.
-    `problems` are lines for people on the WORKDIR as a whole.
+    `problems` are lines for people on the WORKDIR as a whole, `unread` those of them on folders that could not be
+    looked into: which trials are in one is not known.
     """
 
     trials: tuple[TrialResult, ...]
@@ -90,6 +91,7 @@ class Experiment:
     expected: int | None = None
     source: str = ""
     problems: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """JSON text of any size, with nothing left out."""

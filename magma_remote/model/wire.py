@@ -83,9 +83,13 @@ def build(cls: type[T], value: Any) -> T:
 def pick(cls: type[T], value: Any) -> T:
     """The same from an object of which others read more: members that are not there have their defaults."""
     readers = _readers(cast("Hashable", cls))
-    needed = [name for name, by_default in _defaults(cast("Hashable", cls)).items() if not by_default]
-    if not isinstance(value, dict) or not all(name in value for name in needed):
-        raise WireError(f"a {cls.__name__} has other members than it should: {show(repr(value))}")
+    if not isinstance(value, dict):
+        _refuse(value)
+    lacking = [
+        name for name, by_default in _defaults(cast("Hashable", cls)).items() if not by_default | (name in value)
+    ]
+    if lacking:
+        raise WireError(f"an object lacks its member {show(lacking[0])}")
     return cls(**{name: read(value[name]) for name, read in readers.items() if name in value})
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FIRST = ("afl", "libpng", "readpng", 0)
+    from magma_remote.model.experiment import Trial
+
+FIRST: Trial = ("afl", "libpng", "readpng", 0)
 PIN = PinnedImage(fuzzer="afl", target="libpng", manifest=f"sha256:{'ab' * 32}")
 
 
@@ -39,7 +41,7 @@ def dispatched(tmp_path: Path) -> Iterator[Proven]:
 
 def test_a_ledger_knows_jobs_and_pins(dispatched: Proven) -> None:
     known = background(dispatched.workdir, dispatched.ledger)
-    assert set(known.asked or ()) == {(job.fuzzer, job.target, job.program, job.repeat) for job in JOBS}
+    assert set(known.asked.trials or ()) == {(job.fuzzer, job.target, job.program, job.repeat) for job in JOBS}
     assert known.pins == {("afl", "libpng"): PIN}
     found = known.trials[FIRST]
     assert (found.job, bool(found.recipe)) == (JOBS[0], True)
@@ -47,14 +49,14 @@ def test_a_ledger_knows_jobs_and_pins(dispatched: Proven) -> None:
 
 def test_manifest_json_does_where_the_ledger_is_gone(dispatched: Proven) -> None:
     known = background(dispatched.workdir, None)
-    assert known.asked == background(dispatched.workdir, dispatched.ledger).asked
+    assert known.asked.trials == background(dispatched.workdir, dispatched.ledger).asked.trials
     assert known.pins == {("afl", "libpng"): PIN}
     assert known.trials[FIRST].job == JOBS[0]
 
 
 def test_nobody_knows_anything_of_captains(tmp_path: Path) -> None:
     known = background(Workdir(tmp_path), None)
-    assert (known.asked, known.trials, known.pins) == (None, {}, {})
+    assert (known.asked.trials, known.trials, known.pins) == (None, {}, {})
     assert known.of(Workdir(tmp_path), FIRST) == Known()
 
 

@@ -117,10 +117,27 @@ def test_a_pinned_image_is_pulled_and_held_against_the_record(desk: Desk, recipe
 
 def test_missing_trials_are_told(desk: Desk) -> None:
     rows = [
-        {"fuzzer": f, "target": t, "program": p, "run": run, "args": "", "fuzzargs": "", "recipe": None, "image": None}
+        {"fuzzer": f, "target": t, "program": p, "run": run, "args": "", "fuzzargs": "", "state": "done"}
         for f, t, p, run in [*TRIALS, ("afl", "libpng", "readpng", 9)]
     ]
-    (desk.merged.root / "manifest.json").write_text(
-        json.dumps({"version": 1, "trials": rows, "images": {"afl/libpng": 3}})
-    )
+    told = {"version": 1, "made_by": "z", "campaign": {"source": "y"}, "trials": rows, "images": {"afl/libpng": 3}}
+    (desk.merged.root / "manifest.json").write_text(json.dumps(told))
     assert desk.run().missing == (("afl", "libpng", "readpng", 9),)
+
+
+def test_missing_trials_of_a_killed_quickrun_are_told(desk: Desk) -> None:
+    trials = [list(trial) for trial in [*TRIALS, ("afl", "libpng", "readpng", 2)]]
+    (desk.merged.root / "campaign.json").write_text(json.dumps({"version": 1, "id": "x", "trials": trials}))
+    assert desk.run().missing == (("afl", "libpng", "readpng", 2),)
+
+
+def test_gaps_among_a_captains_trials_are_told(desk: Desk) -> None:
+    desk.merged.add(("afl", "libpng", "readpng", 3))
+    assert desk.run().missing == (("afl", "libpng", "readpng", 2),)
+
+
+def test_trials_that_nobody_asked_for_are_left_out(desk: Desk) -> None:
+    trials = [list(trial) for trial in TRIALS[:2]]
+    (desk.merged.root / "campaign.json").write_text(json.dumps({"version": 1, "id": "x", "trials": trials}))
+    assert [one.trial for one in desk.run().done] == TRIALS[:2]
+    assert "a trial that the campaign did not ask for" in desk.reporter.notes[0]

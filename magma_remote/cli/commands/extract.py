@@ -118,7 +118,7 @@ def extract(
     else:
         print_extracts(found, output)
     ignore()
-    sys.exit(1 if found.failed or found.missing or found.stopped else 0)
+    sys.exit(1 if found.failed or found.missing or found.unread or found.stopped else 0)
 
 
 def _build(workdir: Workdir, ledger: SqliteLedger | None, magma: Path | None, file: Path | None) -> Build | None:

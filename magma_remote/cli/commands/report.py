@@ -47,7 +47,8 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     Example:
       magma-remote report results -o report
 
-    Exit code 1 if any trial is missing: the page is made nevertheless, and names it.
+    Exit code 1 if any trial is missing, or a folder of trials cannot be read: the page is made nevertheless, and names
+    it.
     """
     _need_extra()
     from magma_remote.cli.report_table import print_counts  # noqa: PLC0415 - needs the extra, and a second to import
@@ -65,7 +66,7 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     made = make_report(experiment, output, title=name, on_progress=Progress("Comparing fuzzers, by target"))
     print_counts(made.report, sys.stdout)
     _tell(experiment, made)
-    sys.exit(1 if experiment.missing else 0)
+    sys.exit(1 if experiment.missing or experiment.unread else 0)
 
 
 def _need_extra() -> None:
@@ -88,6 +89,8 @@ def _refuse_results(output: Path, workdir: Path) -> None:
 
 
 def _tell(experiment: Experiment, made: Made) -> None:
+    for unread in experiment.unread:
+        click.echo(plain(f"unread: {unread}"), err=True)
     for missing in experiment.missing:
         click.echo(plain(f"missing: {missing_line(missing)}"), err=True)
     count, lost = len(experiment.trials), len(experiment.missing)

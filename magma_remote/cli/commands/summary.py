@@ -49,12 +49,12 @@ def summary(*, workdir: Path, output: Path, everything: bool, processes: int | N
     Example:
       magma-remote summary results -o summary.json
 
-    Exit code 1 if any trial is missing or cannot be read; what is there is written nevertheless.
+    Exit code 1 if any trial or folder is missing or cannot be read; what is there is written nevertheless.
     """
     experiment = load_experiment(workdir, processes=processes)
     _write(experiment.encode().decode() if everything else json.dumps(summarize(experiment.trials)), output)
     _tell(experiment)
-    sys.exit(1 if experiment.missing else 0)
+    sys.exit(1 if experiment.missing or experiment.unread else 0)
 
 
 def _write(text: str, output: Path) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import WireError
+from magma_remote.model.asked import Asked
 from magma_remote.model.jobs import Job
 from magma_remote.model.pinned import PinnedImage, is_manifest
-from magma_remote.runtime.workdir.asked import PROVENANCE
+from magma_remote.runtime.workdir.asked import PROVENANCE, asked_of_folder, asked_of_ledger
 from magma_remote.runtime.workdir.provenance_trial import read_object
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """Of a whole WORKDIR: `asked` has all trials that were asked for, None where nobody wrote that down."""
+    """Of a whole WORKDIR: `asked` has all trials that were asked for, as far as anybody wrote that down."""
 
     trials: Mapping[Trial, Known] = field(default_factory=dict)
-    asked: frozenset[Trial] | None = None
+    asked: Asked = Asked()  # noqa: RUF009 - frozen, hence safe to share
     pins: Mapping[Pair, PinnedImage] = field(default_factory=dict)
 
     def of(self, workdir: Workdir, trial: Trial) -> Known:
@@ -55,23 +56,22 @@ class Background:
 
 
 def background(workdir: Workdir, ledger: Ledger | None) -> Background:
-    """By the ledger and manifest.json, where there are any; what cannot be read of them is not known."""
+    """By the ledger, manifest.json and what quickrun left, where there are any; UsageError where one cannot be read."""
+    asked = asked_of_ledger(workdir, ledger, {}) if ledger else asked_of_folder(workdir)
     told = read_object(workdir.root / PROVENANCE)
     rows = _rows(told)
     found: dict[Trial, Known] = dict(_of_manifest(rows))
     pins = dict(_pins_of_manifest(told))
     if ledger is None:
-        return Background(trials=found, asked=frozenset(found) if rows else None, pins=pins)
+        return Background(trials=found, asked=asked, pins=pins)
     pins |= {pin.image.pair: pin.image for pin in ledger.pins()}
     recipes = {pin.image.pair: pin.recipe for pin in ledger.pins()}
-    asked = set()
     for entry in ledger.jobs():
         job = entry.job
         trial = (job.fuzzer, job.target, job.program, job.repeat)
-        asked.add(trial)
         known = Known(job=job, recipe=recipes.get(trial[:2], ""))
         found[trial] = replace(found.get(trial, Known()), job=job).or_else(known)
-    return Background(trials=found, asked=frozenset(asked), pins=pins)
+    return Background(trials=found, asked=asked, pins=pins)
 
 
 def _rows(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,7 +19,7 @@ from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.storage import free_bytes, storage_errors
 from magma_remote.runtime.trial.cache import Cache
 from magma_remote.runtime.trial.reap import reap
-from magma_remote.runtime.workdir.experiment import present_trials
+from magma_remote.runtime.workdir.present import hold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,13 +63,15 @@ class ExtractOutside:
 class Extracts:
     """`done` are all trials whose PoCs are in the index, `kept` of them from before; `failed` says why others are not.
 
-    `missing` were asked for and are not in `ar/`. `stopped` names the signal that ended it early.
+    `missing` were asked for and have no result in `ar/`; of that, `unread` could not be looked into. `stopped` names
+    the signal that ended it early.
     """
 
     done: tuple[Extracted, ...]
     kept: int
     failed: Mapping[Trial, str]
     missing: tuple[Trial, ...]
+    unread: tuple[str, ...]
     index: Path
     stopped: str = ""
 
@@ -92,20 +94,21 @@ def extract_workdir(order: ExtractOrder, outside: ExtractOutside) -> Extracts:
         store = Store(workdir)
         store.open()
         held.callback(store.close)
-        trials, problems = present_trials(workdir.ar)
-        for problem in problems:
+        there = hold(workdir.ar, order.background.asked)
+        for problem in there.problems:
             outside.reporter.note(problem)
+        trials = there.results
         kept = {} if order.again else store.kept(trials)
         left = [trial for trial in trials if trial not in kept]
         run = _Run(order, outside, store, held, listening)
         found, failed = run.extract(left, len(kept)) if left else ({}, {})
         done = tuple((kept | found)[trial] for trial in trials if trial in kept or trial in found)
-        asked = order.background.asked or frozenset()
         return Extracts(
             done=done,
             kept=len(kept),
             failed=failed,
-            missing=tuple(sorted(asked - set(trials))),
+            missing=tuple(one.trial for one in there.missing),
+            unread=there.unread,
             index=store.write_index(done, failed),
             stopped=run.stopped,
         )
