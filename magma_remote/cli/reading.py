@@ -18,6 +18,7 @@ from magma_remote.model.document import Node, Table
 from magma_remote.model.experiment import Experiment
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
+from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import asked_of_ledger
 from magma_remote.runtime.workdir.experiment import read_experiment
 
@@ -61,7 +62,9 @@ class Progress:
 def ledger_of(workdir: Path) -> Iterator[SqliteLedger | None]:
     """The ledger in a WORKDIR, to read for the block; None where it has none."""
     path = workdir / LEDGER
-    if not path.exists():
+    with storage_errors("look at the disk"):
+        there = path.exists()
+    if not there:
         yield None
         return
     ledger = SqliteLedger.open_existing(path, read_only=True)

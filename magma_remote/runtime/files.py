@@ -33,6 +33,12 @@ def read_file(path: Path) -> bytes:
         return file.read()
 
 
+def standing_in(folder: Path) -> list[Path]:
+    """What is in a folder, by its name; OSError where this user may not see that, or not reach it."""
+    os.stat(f"{folder}/.")  # noqa: PTH116 - whether its names lead anywhere; a Path leaves the dot out
+    return sorted(folder.iterdir())
+
+
 def read_json(path: Path, otherwise: str = "take a new --workdir") -> dict[str, Any]:
     """A JSON object that we wrote; UsageError, with what to do, where it cannot be read."""
     try:

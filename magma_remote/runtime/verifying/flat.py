@@ -10,12 +10,12 @@ from magma_remote.errors import WireError
 from magma_remote.model.manifest import Entry, Kind, from_wire, to_wire
 from magma_remote.model.pocs import INDEX, listed_in
 from magma_remote.model.verdict import Fault, Wrong
-from magma_remote.runtime.files import read_file
-from magma_remote.runtime.verifying.trial import FLAT, NO_FILE, difference
+from magma_remote.runtime.files import read_file, standing_in
+from magma_remote.runtime.verifying.trial import FLAT, NO_FILE, difference, unreadable
 from magma_remote.runtime.workdir.manifest import scan_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from magma_remote.model.layout import Workdir
@@ -60,7 +60,13 @@ class Flat:
                 self._others |= {name: sha for name, sha in (expected.files or {}).items() if name.startswith(_STARTS)}
             for entry in one.flat:
                 self._listed.setdefault(entry.path, []).append(entry)
-        self._there = [name for folder in FLAT for name, _ in files_in(workdir.root / folder, folder)]
+        self._there: list[str] = []
+        self._closed: dict[str, OSError] = {}
+        for folder in FLAT:
+            try:
+                self._there += files_in(workdir.root / folder, folder)
+            except OSError as error:
+                self._closed[folder] = error
 
     def tasks(self) -> list[Task]:
         """What is there, but for what this program writes for itself and builds that no trial ran on."""
@@ -85,11 +91,16 @@ class Flat:
     def missing(self) -> Iterator[Wrong]:
         """What was listed and is not there under any name; of two PoCs of one name the second got a longer one."""
         yield from self._index
+        yield from (unreadable(folder, error) for folder, error in self._closed.items())
         there = set(self._there)
         for name, entries in self._listed.items():
             if name not in there and any(f"{name}.{entry.sha256}" not in there for entry in entries):
-                yield Wrong(fault=Fault.MISSING, path=name)
-        yield from (Wrong(fault=Fault.MISSING, path=name) for name in self._others if name not in there)
+                yield self._not_seen(name)
+        yield from (self._not_seen(name) for name in self._others if name not in there)
+
+    def _not_seen(self, name: str) -> Wrong:
+        error = self._closed.get(name.partition("/")[0])
+        return unreadable(name, error) if error else Wrong(fault=Fault.MISSING, path=name)
 
 
 def _indexed(workdir: Workdir) -> tuple[dict[str, str], tuple[Wrong, ...]]:
@@ -99,12 +110,11 @@ def _indexed(workdir: Workdir) -> tuple[dict[str, str], tuple[Wrong, ...]]:
     except FileNotFoundError:
         return {}, ()
     except OSError as error:
-        why = f"it cannot be read: {error.strerror}"
+        return {}, (unreadable(f"poc/{INDEX}", error),)
     except WireError as error:
         why = f"it is not as this program writes it ({error}); `magma-remote extract` makes it anew"
-    else:
-        return {f"poc/{name}": sha256 for name, sha256 in found.items()}, ()
-    return {}, (Wrong(fault=Fault.ALTERED, path=f"poc/{INDEX}", message=why),)
+        return {}, (Wrong(fault=Fault.ALTERED, path=f"poc/{INDEX}", message=why),)
+    return {f"poc/{name}": sha256 for name, sha256 in found.items()}, ()
 
 
 @dataclass(frozen=True)
@@ -118,8 +128,7 @@ class FlatCheck:
         try:
             found = scan_entry(self.workdir.root / from_wire(task.name), task.name)
         except OSError as error:
-            message = f"it cannot be read: {error.strerror or error}"
-            return Looked(wrong=Wrong(fault=Fault.ALTERED, path=task.name, message=message))
+            return Looked(wrong=unreadable(task.name, error))
         if found is None or found.kind is not Kind.FILE:
             return Looked(wrong=Wrong(fault=Fault.EXTRA, path=task.name, message=NO_FILE))
         other_mode = bool(task.listed) and all(entry.mode != found.mode for entry in task.listed)
@@ -138,7 +147,6 @@ def _wrong(task: Task, found: Entry) -> Wrong | None:
     return None if proves_itself else Wrong(fault=Fault.EXTRA, path=task.name)
 
 
-def files_in(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """What stands in a folder, by names in the manifests' spelling that begin with `name`."""
-    paths: Iterable[Path] = sorted(folder.iterdir()) if folder.is_dir() else ()
-    yield from ((f"{name}/{to_wire(path.name)}", path) for path in paths)
+def files_in(folder: Path, name: str) -> list[str]:
+    """What stands in a folder, in the manifests' spelling, each beginning with `name`; OSError where it is closed."""
+    return [f"{name}/{to_wire(path.name)}" for path in standing_in(folder)] if folder.is_dir() else []

@@ -70,9 +70,7 @@ class TrialCheck:
         manifest, problems = self._manifest(expected)
         wrongs += problems
         if manifest is None:
-            if not (self.workdir.root / entry).is_dir():
-                wrongs.append(Wrong(fault=Fault.MISSING, path=entry))
-            return Checked(wrongs=tuple(wrongs))
+            return Checked(wrongs=(*wrongs, *self._standing(entry)))
         inside = [found for found in manifest.entries if found.path.startswith(f"{entry}/")]
         seen: list[Entry] = []
         wrongs += self._contents(entry, inside, seen)
@@ -100,7 +98,7 @@ class TrialCheck:
             yield Wrong(fault=Fault.MISSING, path=name, message="it says who ran the trial")
             return
         except OSError as error:
-            yield Wrong(fault=Fault.ALTERED, path=name, message=f"it cannot be read: {error.strerror}")
+            yield unreadable(name, error)
             return
         run = read_object(path).get("run")
         if expected.execution_sha256 not in {None, sha256}:
@@ -116,7 +114,7 @@ class TrialCheck:
             message = "without it nobody can tell whether the trial's files are as they were written"
             return None, [Wrong(fault=Fault.MISSING, path=name, message=message)]
         except OSError as error:
-            return None, [Wrong(fault=Fault.ALTERED, path=name, message=f"it cannot be read: {error.strerror}")]
+            return None, [unreadable(name, error)]
         sha256 = hashlib.sha256(data).hexdigest()
         others = [who for who, known in expected.manifests.items() if known != sha256]
         wrongs = [
@@ -135,17 +133,24 @@ class TrialCheck:
             wrongs.append(Wrong(fault=Fault.ALTERED, path="manifest.json", message=message))
         return manifest, wrongs
 
+    def _standing(self, entry: str) -> Iterator[Wrong]:
+        try:
+            if not (self.workdir.root / entry).is_dir():
+                yield Wrong(fault=Fault.MISSING, path=entry)
+        except OSError as error:
+            yield unreadable(entry, error)
+
     def _contents(self, entry: str, listed: Iterable[Entry], seen: list[Entry]) -> Iterator[Wrong]:
         """What differs in the trial's folder; all that stands there is added to `seen`."""
         folder = self.workdir.root / entry
-        if not folder.is_dir():
-            yield Wrong(fault=Fault.MISSING, path=entry)
+        if wrong := list(self._standing(entry)):
+            yield from wrong
             return
         strange: list[str] = []
         try:
             seen += scan_below(folder, entry, strange)
         except OSError as error:
-            yield Wrong(fault=Fault.ALTERED, path=entry, message=f"it cannot be read: {error.strerror or error}")
+            yield unreadable(entry, error)
             return
         here, there = {found.path: found for found in seen}, {one.path: one for one in listed}
         yield from (Wrong(fault=Fault.MISSING, path=path) for path in there if path not in here)
@@ -154,6 +159,11 @@ class TrialCheck:
         for path, one in there.items():
             if path in here and (what := difference(here[path], one)):
                 yield Wrong(fault=Fault.ALTERED, path=path, message=what)
+
+
+def unreadable(path: str, error: OSError) -> Wrong:
+    """What cannot be compared, and why."""
+    return Wrong(fault=Fault.ALTERED, path=path, message=f"it cannot be read: {error.strerror or error}")
 
 
 def difference(found: Entry, listed: Entry) -> str:

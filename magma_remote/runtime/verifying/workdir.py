@@ -8,10 +8,11 @@ from magma_remote.errors import UsageError
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import to_wire
 from magma_remote.model.verdict import Fault, Verdict, Wrong
+from magma_remote.runtime.files import standing_in
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.verifying.expecting import expectation
 from magma_remote.runtime.verifying.flat import Flat, FlatCheck, files_in
-from magma_remote.runtime.verifying.trial import Expected, TrialCheck
+from magma_remote.runtime.verifying.trial import Expected, TrialCheck, unreadable
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 from magma_remote.runtime.workdir.parallel import each
 
@@ -36,9 +37,11 @@ def verify_workdir(
 
     UsageError where it is no WORKDIR, StorageError where it cannot be read.
     """
-    if not workdir.ar.is_dir():
-        raise UsageError(f"{workdir.root} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/")
     with storage_errors("look at the disk"):
+        if not workdir.ar.is_dir():
+            raise UsageError(
+                f"{workdir.root} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/"
+            )
         known = expectation(workdir, ledger)
         checked = each(TrialCheck(workdir), known.trials, processes=processes, on_progress=on_progress)
         flat = Flat(workdir, known, checked)
@@ -76,13 +79,23 @@ def _extra(workdir: Workdir, trials: Iterable[Expected]) -> Iterator[Wrong]:
     yield from _unclaimed(workdir.ar, {workdir.entry(job) for job in done}, 1, "ar")
     keys = {f"{trial_key(job)}.json" for job in done}
     for folder in (MANIFESTS, EXECUTIONS):
-        for name, path in files_in(workdir.root / folder, folder):
-            if path.name not in keys:
+        try:
+            there = files_in(workdir.root / folder, folder)
+        except OSError as error:
+            yield unreadable(folder, error)
+            continue
+        for name in there:
+            if name.rpartition("/")[2] not in keys:
                 yield Wrong(fault=Fault.EXTRA, path=name, message="it is of no trial that is complete")
 
 
 def _unclaimed(folder: Path, claimed: set[Path], depth: int, name: str) -> Iterator[Wrong]:
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = standing_in(folder)
+    except OSError as error:
+        yield unreadable(name, error)
+        return
+    for path in paths:
         here = f"{name}/{to_wire(path.name)}"
         if depth < _DEPTH and path.is_dir() and not path.is_symlink():
             yield from _unclaimed(path, claimed, depth + 1, here)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magma_remote.model.asked import Asked, Why, gaps, uneven
 from magma_remote.model.experiment import Missing
 from magma_remote.model.outcome import Reason
+from magma_remote.runtime.files import standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,8 +76,7 @@ class _Found:
     def _walk(self, folder: Path, parts: Parts) -> Iterator[tuple[Path, Parts]]:
         """What stands at the depth of a trial, and files above it."""
         try:
-            os.stat(f"{folder}/.")  # noqa: PTH116 - whether names in it lead anywhere; a Path leaves the dot out
-            paths = sorted(folder.iterdir())
+            paths = standing_in(folder)
         except OSError as error:
             if not parts:
                 raise
