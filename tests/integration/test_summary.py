@@ -234,7 +234,7 @@ def _left_out(made: Proven, *, ledger: bool) -> Experiment:
 
 
 @pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "manifest.json"])
-def test_an_entry_of_a_trial_that_is_dead_is_no_result(tmp_path: Path, ledger: bool) -> None:  # noqa: FBT001
+def test_an_entry_of_a_trial_that_is_dead_is_no_result(tmp_path: Path, ledger: bool) -> None:
     made = proven(tmp_path)
     with closing(made.ledger):
         made.finish()
@@ -263,7 +263,7 @@ def test_a_trial_that_nobody_asked_for_is_left_out(
     link: str,
     target: str,
     words: str,
-    ledger: bool,  # noqa: FBT001 - a parameter
+    ledger: bool,
 ) -> None:
     made = proven(tmp_path)
     with closing(made.ledger):

@@ -295,7 +295,7 @@ def test_altered_provenance_is_named(
 def test_what_is_of_another_shape_is_one_message(
     sound: Proven,
     change: Callable[[dict[str, Any]], object],
-    ledger: bool,  # noqa: FBT001 - a parameter
+    ledger: bool,
 ) -> None:
     for path in sound.workdir.root.glob("manifests/*"):
         path.unlink()
