@@ -51,15 +51,18 @@ def _kinds(jobs: Iterable[Job]) -> list[tuple[str, str, str, str, str]]:
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """`TIMEOUT was 60.0, is 3600.0`: terms that are another now; what only one of both has is no change."""
+    """`TIMEOUT was 60 s, is 3600 s`: terms that are another now; what only one of both has is no change."""
     return tuple(
-        f"{key} was {_shown(key, value)}, is {_shown(key, now[key])}"
+        f"{key} was {shown(key, value)}, is {shown(key, now[key])}"
         for key, value in before.items()
         if key in now and now[key] != value
     )
 
 
-def _shown(key: str, value: str) -> str:
+def shown(key: str, value: str) -> str:
+    """A term's value for people."""
     if key.startswith(_FILES):
         return value[:_DIGITS]
+    if key == "TIMEOUT":
+        return f"{value.removesuffix('.0')} s"
     return show(value) if key.startswith(_TEXTS) else value

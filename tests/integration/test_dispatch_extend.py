@@ -58,7 +58,7 @@ def test_without_the_option_it_is_named(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("campaign", "said"),
     [
-        pytest.param({"REPEAT": 2, "TIMEOUT": "3s"}, "TIMEOUT was 2.0, is 3.0", id="timeout"),
+        pytest.param({"REPEAT": 2, "TIMEOUT": "3s"}, "TIMEOUT was 2 s, is 3 s", id="timeout"),
         pytest.param({"REPEAT": 2, "POLL": 2}, "POLL was 1, is 2", id="poll"),
         pytest.param({"FUZZERS": ["finds"]}, "no longer asked for: 1 of steady/toy/letters", id="a fuzzer less"),
     ],

@@ -27,7 +27,7 @@ def workers(**counts: int) -> MappingProxyType[str, int]:
 @pytest.mark.parametrize(
     ("campaign", "said"),
     [
-        ({"timeout": Duration.parse("1h")}, "TIMEOUT was 60.0, is 3600.0"),
+        ({"timeout": Duration.parse("1h")}, "TIMEOUT was 60 s, is 3600 s"),
         ({"poll": 6}, "POLL was 5, is 6"),
         ({"canary_mode": CanaryMode.BARE}, "CANARY_MODE was 1, is 2"),
         ({"isan": True}, "ISAN was False, is True"),

@@ -125,7 +125,7 @@ def test_pins_stay(ledger: SqliteLedger) -> None:
         pytest.param(a_request(jobs(2, "eclipser")), "no longer asked for: 2 of afl/libpng/read", id="a fuzzer less"),
         pytest.param(a_request(jobs(3, "afl"), POLL="6"), "POLL was 5, is 6", id="a term"),
         pytest.param(
-            replace(a_request(jobs(3, "afl"), TIMEOUT="6.0"), timeout=6.0), "TIMEOUT was 5.0, is 6.0", id="timeout"
+            replace(a_request(jobs(3, "afl"), TIMEOUT="6.0"), timeout=6.0), "TIMEOUT was 5 s, is 6 s", id="timeout"
         ),
         pytest.param(
             a_request(jobs(3, "afl", fuzzargs="-d")), "other arguments for 2 of afl/libpng/read", id="unnamed arguments"

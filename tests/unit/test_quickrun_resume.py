@@ -66,7 +66,7 @@ def test_fewer_repeats_are_refused(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        pytest.param({"timeout": Duration.parse("2m")}, "TIMEOUT was 60.0, is 120.0", id="timeout"),
+        pytest.param({"timeout": Duration.parse("2m")}, "TIMEOUT was 60 s, is 120 s", id="timeout"),
         pytest.param({"isan": True}, "ISAN was False, is True", id="isan"),
         pytest.param({"fuzzer_campaign_workers": {"afl": 2}}, "FUZZER_CAMPAIGN_WORKERS", id="cpus"),
     ],

@@ -79,7 +79,7 @@ def test_two_campaigns_have_two_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"timeout": Duration.parse("1h")}, "TIMEOUT was 86400.0, is 3600.0"),
+        ({"timeout": Duration.parse("1h")}, "TIMEOUT was 86400 s, is 3600 s"),
         ({"poll": 6}, "POLL was 5, is 6"),
         ({"canary_mode": CanaryMode.BARE}, "CANARY_MODE was 1, is 2"),
         ({"isan": True}, "ISAN was False, is True"),

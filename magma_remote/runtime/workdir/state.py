@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import UsageError
 from magma_remote.model.campaign import Campaign, CanaryMode
-from magma_remote.model.comparable import settings
+from magma_remote.model.comparable import settings, shown
 from magma_remote.model.result import Result
 from magma_remote.model.units import Duration
 from magma_remote.runtime.files import read_json, write_json
@@ -44,7 +44,11 @@ def open_campaign(workdir: Workdir, campaign: Campaign) -> str:
     before = known.get("settings")
     if known.get("version") != VERSION or "id" not in known or not isinstance(before, dict):
         raise UsageError(f"{workdir.campaign} is of another version of this program: take a new --workdir")
-    changed = [f"{key} was {before.get(key)}, is {value}" for key, value in now.items() if before.get(key) != value]
+    changed = [
+        f"{key} was {shown(key, str(before.get(key)))}, is {shown(key, str(value))}"
+        for key, value in now.items()
+        if before.get(key) != value
+    ]
     if changed:
         raise UsageError(
             f"{workdir.root} holds trials that ran with other settings ({'; '.join(changed)}): "
