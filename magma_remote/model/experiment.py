@@ -16,6 +16,7 @@ Trial = tuple[str, str, str, int]
 """Fuzzer, target, program, run: what a trial is known by."""
 
 _KIND = "experiment"
+_VERSION = 1  # its own: people keep these files
 
 Findings = dict[str, int]
 """Bug → the first stamp in seconds at which it was seen, as Magma's exp2json takes it."""
@@ -95,12 +96,12 @@ class Experiment:
 
     def encode(self) -> bytes:
         """JSON text of any size, with nothing left out."""
-        return wire.text(_KIND, self)
+        return wire.text(_KIND, self, _VERSION)
 
     @classmethod
     def decode(cls, body: bytes) -> Experiment:
         """WireError for anything that `encode` of this version did not write."""
-        return wire.build(cls, wire.members(body, _KIND))
+        return wire.build(cls, wire.members(body, _KIND, _VERSION))
 
 
 def summarize(trials: Iterable[TrialResult]) -> dict[str, Any]:

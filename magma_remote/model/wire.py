@@ -35,9 +35,9 @@ def encode(kind: str, message: Any) -> bytes:
     return body
 
 
-def text(kind: str, message: Any) -> bytes:
+def text(kind: str, message: Any, version: int = VERSION) -> bytes:
     """The same of any size, for a file."""
-    return _WRITER.encode({"v": VERSION, "kind": kind, **plain(message)}).encode()
+    return _WRITER.encode({"v": version, "kind": kind, **plain(message)}).encode()
 
 
 def plain(message: Any) -> dict[str, Any]:
@@ -58,15 +58,15 @@ def _plain(value: Any) -> Any:
     return plain(value) if is_dataclass(value) else value
 
 
-def members(body: str | bytes, kind: str) -> dict[str, Any]:
+def members(body: str | bytes, kind: str, version: int = VERSION) -> dict[str, Any]:
     """What a message of this kind and version holds beside both; WireError for anything else."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise WireError(f"a message of kind {kind} was expected, this is no JSON: {error}") from error
-    version = found.pop("v", None) if isinstance(found, dict) else None
-    if type(version) is not int or version != VERSION:
-        raise WireError(f"a message is not of version {VERSION}: update the older host")
+    told = found.pop("v", None) if isinstance(found, dict) else None
+    if type(told) is not int or told != version:
+        raise WireError(f"a message is not of version {version}: update the older host")
     if found.pop("kind", None) != kind:
         raise WireError(f"a message of kind {kind} was expected, this is another")
     return dict(found)

@@ -46,7 +46,7 @@ def _changed(**members: object) -> bytes:
         pytest.param(WHOLE.encode()[:-1], "no JSON", id="cut"),
         pytest.param(b"[" * 100_000, "no JSON", id="deep"),
         pytest.param(b"[]", "version", id="list"),
-        pytest.param(_changed(v=1), "version", id="other-version"),
+        pytest.param(_changed(v=2), "version", id="other-version"),
         pytest.param(_changed(kind="job"), "another", id="other-kind"),
         pytest.param(_changed(more=1), "other fields", id="more"),
         pytest.param(_changed(timeout="1d"), "another type", id="text-for-number"),
