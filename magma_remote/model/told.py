@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping  # noqa: TC003 - fields are read from the types
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError, WireError
@@ -63,16 +63,20 @@ class ToldCampaign:
     sha256: str | None = None
     settings: Mapping[str, object] | None = None
     timeout: object = None
+    state: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """All of it; `others` are the SHA-256 of files that no trial's manifest lists, `members` the whole JSON object."""
+    """All of it; `members` is the whole JSON object.
+
+    `others` are the SHA-256 of files that no trial's manifest lists, None where an older release wrote it.
+    """
 
     made_by: str
     campaign: ToldCampaign
     trials: tuple[ToldTrial, ...]
-    others: Mapping[str, str]
+    others: Mapping[str, str] | None
     members: Mapping[str, Any]
 
 
@@ -82,7 +86,7 @@ class _Whole:
     made_by: str
     campaign: object
     trials: tuple[object, ...]
-    others: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] | None = None
 
 
 def read(data: bytes) -> Told:

@@ -156,6 +156,9 @@ DEFECTS = {
     "extra file in a trial": (_write(f"{ENTRY}/monitor/7"), [("extra", f"{ENTRY}/monitor/7")]),
     "extra trial": (_write("ar/afl/libpng/readpng/9/ball.tar"), [("extra", "ar/afl/libpng/readpng/9")]),
     "extra file in ar": (_write("ar/afl/x"), [("extra", "ar/afl/x")]),
+    "empty folder in ar": (lambda root: (root / "ar/afl/x").mkdir(), [("extra", "ar/afl/x")]),
+    "empty folders in ar": (lambda root: (root / "ar/x/y/z").mkdir(parents=True), [("extra", "ar/x/y/z")]),
+    "page for an index": (_write("poc/index.html"), [("extra", "poc/index.html")]),
     "missing log": (_unlink(LOG), [("missing", LOG)]),
     "altered log": (_flip(LOG), [("altered", LOG)]),
     "altered build log": (_flip(BUILD), [("altered", BUILD)]),
@@ -397,12 +400,54 @@ def test_pocs_are_held_against_the_index(sound: Proven, content: bytes | None, e
     assert [(one["fault"], one["path"]) for one in found["wrong"]] == [(fault, f"poc/{name}") for fault in expected]
 
 
-def test_what_the_dispatcher_built_is_no_extra(sound: Proven) -> None:
-    (sound.workdir.logs / "afl_libpng_build_10.9.9.9.log").write_text("built")
-    (sound.workdir.logs / "dispatcher.jsonl.1").write_text("{}")
-    assert _checked(sound, 0)["notes"] == [
-        "1 build logs are in no trial's manifest, and were not compared with anything"
-    ]
+OWN_BUILD = "log/afl_libpng_build_10.9.9.9.log"
+
+
+@pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no-ledger"])
+@pytest.mark.parametrize(
+    ("spoil", "faults"),
+    [
+        pytest.param(lambda _: None, [], id="sound"),
+        pytest.param(_write(OWN_BUILD, "other"), [("altered", OWN_BUILD)], id="altered"),
+        pytest.param(_unlink(OWN_BUILD), [("missing", OWN_BUILD)], id="missing"),
+        pytest.param(
+            _write("log/afl_libpng_build_evil.log"), [("extra", "log/afl_libpng_build_evil.log")], id="another"
+        ),
+    ],
+)
+def test_what_the_dispatcher_built_is_compared(
+    sound: Proven,
+    spoil: Callable[[Path], None],
+    faults: list[tuple[str, str]],
+    ledger: bool,
+) -> None:
+    _write(OWN_BUILD, "built")(sound.workdir.root)
+    _write("log/dispatcher.jsonl.1", "{}")(sound.workdir.root)
+    sound.finish()
+    assert list(_told(sound)["others"]) == [OWN_BUILD]
+    if not ledger:
+        _without_ledger(sound)
+    spoil(sound.workdir.root)
+    found = _checked(sound, 1 if faults else 0)
+    assert [(one["fault"], one["path"]) for one in found["wrong"]] == faults
+    assert found["notes"] == []
+
+
+@pytest.mark.parametrize("name", ["altered", "missing"])
+def test_a_manifest_json_that_is_written_anew_does_not_hide_it(sound: Proven, name: str) -> None:
+    _write(OWN_BUILD, "built")(sound.workdir.root)
+    sound.finish()
+    (_flip if name == "altered" else _unlink)(OWN_BUILD)(sound.workdir.root)
+    sound.finish()
+    assert _wrongs(sound) == [(name, OWN_BUILD)]
+
+
+def test_builds_of_a_campaign_that_goes_on_are_not_compared(tmp_path: Path) -> None:
+    made = proven(tmp_path)
+    _write(OWN_BUILD, "built")(made.workdir.root)
+    with closing(made.ledger):
+        note = "1 build logs are in no trial's manifest, and were not compared with anything"
+        assert note in _checked(made, 1)["notes"]
 
 
 def test_dead_trials_are_missing_by_name_and_reason(tmp_path: Path) -> None:
@@ -449,6 +494,21 @@ def test_a_cut_tarball_of_a_captain_is_missing(tmp_path: Path) -> None:
     merged = Merged(tmp_path / "workdir")
     cut(merged.add(ball=a_ball()), 1000)
     assert _wrongs(merged.root) == [("missing", ENTRY)]
+
+
+def test_the_index_has_no_say_on_what_manifest_json_lists(tmp_path: Path) -> None:
+    made = proven(tmp_path, jobs=JOBS[:DONE])
+    with closing(made.ledger):
+        made.finish(all_done=True)
+        name = f"afl_libpng_readpng_AAH003.{'0' * 8}"
+        (made.workdir.pocs / name).write_bytes(b"later")
+        told = _told(made)
+        told["others"] = {f"poc/{name}": hashlib.sha256(b"as it was").hexdigest()}
+        (made.workdir.root / "manifest.json").write_text(json.dumps(told))
+        poc = {"file": name, "sha256": hashlib.sha256(b"later").hexdigest()}
+        index = {"version": 1, "bugs": {"libpng": {"AAH003": [poc]}}}
+        (made.workdir.pocs / "index.json").write_text(json.dumps(index))
+        assert ("altered", f"poc/{name}") in _wrongs(made)
 
 
 def test_what_is_no_workdir_is_refused(tmp_path: Path) -> None:

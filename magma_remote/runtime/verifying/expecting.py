@@ -35,13 +35,17 @@ _NOBODY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """`others` are files in log/, poc/ and trials/ that belong to no complete trial; the rest is as in Verdict."""
+    """`others` are files in log/, poc/ and trials/ that belong to no complete trial; the rest is as in Verdict.
+
+    `sealed` says that they are all of them: the campaign is over, and manifest.json of that time has them.
+    """
 
     trials: tuple[Expected, ...] = ()
     expected: int | None = None
     wrongs: tuple[Wrong, ...] = ()
     notes: tuple[str, ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)
+    sealed: bool = False
 
 
 def expectation(workdir: Workdir, ledger: Ledger | None) -> Expectation:
@@ -106,7 +110,8 @@ def _of_manifest(found: Told | None, wrongs: tuple[Wrong, ...]) -> Expectation:
         return Expectation(wrongs=wrongs)
     trials = tuple(map(_expected_of, found.trials))
     wrongs = (*wrongs, *_campaign_wrongs(found, None))
-    return Expectation(trials=trials, expected=len(trials), wrongs=wrongs, others=found.others)
+    sealed = found.others is not None and found.campaign.state != CampaignState.OPEN.value
+    return Expectation(trials=trials, expected=len(trials), wrongs=wrongs, others=found.others or {}, sealed=sealed)
 
 
 def _expected_of(trial: ToldTrial) -> Expected:
@@ -151,7 +156,14 @@ def _of_ledger(ledger: Ledger, campaign: CampaignEntry, tells: Told | None, foun
         message = "it tells where the results come from: `magma-remote collect` writes it anew"
         wrongs.append(Wrong(fault=Fault.MISSING, path=PROVENANCE, message=message))
     trials = tuple(_joined(entry, runs.get(entry.run or ""), by_key) for entry in entries)
-    return Expectation(trials=trials, expected=len(trials), wrongs=tuple(wrongs), notes=notes)
+    return Expectation(
+        trials=trials,
+        expected=len(trials),
+        wrongs=tuple(wrongs),
+        notes=notes,
+        others=found.others if found else {},
+        sealed=over and found is not None and found.sealed,
+    )
 
 
 def _joined(entry: JobEntry, run: RunEntry | None, by_manifest: Mapping[str, Expected]) -> Expected:

@@ -54,6 +54,7 @@ class Flat:
         self._others = {**indexed, **known.others}
         self._pairs = {f"{expected.job.fuzzer}_{expected.job.target}" for expected in known.trials}
         self._compared = bool(known.trials)
+        self._sealed = known.sealed
         self._listed: dict[str, list[Entry]] = {}
         for expected, one in zip(known.trials, checked, strict=True):
             if not one.flat:  # its manifest is not there: manifest.json may still tell
@@ -80,7 +81,8 @@ class Flat:
     def _is_build(self, name: str) -> bool:
         """A build log that no trial brought: the dispatcher builds too."""
         match = _BUILD.fullmatch(name)
-        return match is not None and match[1] in self._pairs and name not in self._listed and name not in self._others
+        unlisted = name not in self._listed and name not in self._others and not self._sealed
+        return unlisted and match is not None and match[1] in self._pairs
 
     def notes(self) -> Iterator[str]:
         """What was not compared."""

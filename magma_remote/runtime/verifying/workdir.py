@@ -95,6 +95,8 @@ def _unclaimed(folder: Path, claimed: set[Path], depth: int, name: str) -> Itera
     except OSError as error:
         yield unreadable(name, error)
         return
+    if depth > 1 and not paths:
+        yield Wrong(fault=Fault.EXTRA, path=name, message="it is empty")
     for path in paths:
         here = f"{name}/{to_wire(path.name)}"
         if depth < _DEPTH and path.is_dir() and not path.is_symlink():

@@ -15,12 +15,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
-from magma_remote.model.entries import JobState
+from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.told import VERSION
 from magma_remote.runtime.files import open_file, sync_folder, write_json
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
-from magma_remote.runtime.workdir.provenance_trial import read_object, trial_facts
+from magma_remote.runtime.workdir.provenance_trial import build_logs, read_object, trial_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -81,6 +81,7 @@ def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, ob
                 for worker, beat in workers.items()
             ],
         }
+        members["others"] = _others(workdir, ledger, campaign)
         members["magma"]["later"] = _list(origin, "later")
         members["magma"]["tree"] = campaign.tree or None if campaign else None
         pins = {f"{pin.image.fuzzer}/{pin.image.target}": pin.image.manifest for pin in ledger.pins()}
@@ -98,6 +99,17 @@ def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
         "versions": {"magma_remote": None, "python": None, **noted},
         "written_with": versions(),
     }
+
+
+def _others(workdir: Workdir, ledger: Ledger, campaign: CampaignEntry | None) -> dict[str, str]:
+    """Build logs that no trial brought, since the dispatcher builds too; once the campaign is over they are as known.
+
+    One that was known and is gone stays known: it is missed then.
+    """
+    known = {name: str(sha256) for name, sha256 in _mapping(read_object(workdir.root / PROVENANCE), "others").items()}
+    found = dict(build_logs(workdir, [entry.job for entry in ledger.jobs(JobState.DONE)], known))
+    is_open = campaign is not None and campaign.state is CampaignState.OPEN
+    return {name: sha256 if is_open else known.get(name, sha256) for name, sha256 in found.items()}
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from magma_remote.runtime.files import open_file, read_file
 from magma_remote.runtime.workdir.entering import execution_path, manifest_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from magma_remote.model.jobs import Job
@@ -72,10 +72,33 @@ def _of_result(workdir: Workdir, job: Job, facts: Mapping[str, Any]) -> dict[str
     }
 
 
-def _manifest(path: Path) -> tuple[str | None, dict[str, str] | None]:
+def build_logs(workdir: Workdir, done: Iterable[Job], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Those that no manifest of a complete trial lists, and those of `known` that are gone, with their SHA-256."""
+    there = {path.name for path in workdir.logs.glob("*_build_*.log")} if workdir.logs.is_dir() else set()
+    left = there | {name.removeprefix("log/") for name in known}
+    for job in done:
+        own = {name for name in left if name.startswith(f"{job.fuzzer}_{job.target}_build_")}
+        if own:
+            listed = _bytes(manifest_path(workdir, job))
+            left -= {name for name in own if json.dumps(f"log/{name}").encode() in listed}
+    for name in sorted(left):
+        path = workdir.logs / name
+        if name not in there:
+            yield f"log/{name}", known[f"log/{name}"]
+        elif path.is_file():
+            yield f"log/{name}", digest_of(path)
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        data = read_file(path)
+        return read_file(path)
     except FileNotFoundError:
+        return b""
+
+
+def _manifest(path: Path) -> tuple[str | None, dict[str, str] | None]:
+    data = _bytes(path)
+    if not data:
         return None, None
     sha256 = hashlib.sha256(data).hexdigest()
     if len(data) > _LARGEST:
