@@ -177,11 +177,8 @@ class LedgerFile:
             raise LedgerError(f"{self._path}: the transaction has ended with an earlier error; start again")
 
     def _check_place(self) -> None:
-        # unlike Path's, these never raise
-        if os.path.exists(self._path) and not os.path.isfile(self._path):  # noqa: PTH110, PTH113 - as above
-            raise LedgerError(
-                f"{self._path}: what stands where the ledger should be is no file; name the right WORKDIR"
-            )
+        if os.path.exists(self._path) and not os.path.isfile(self._path):  # noqa: PTH110, PTH113 - Path's may raise
+            raise LedgerError(f"{self._path}: what stands there is no file, and no ledger; name the right WORKDIR")
         if self._mode != "rwc" and not os.path.lexists(self._path):
             raise LedgerError(f"{self._path}: no ledger is there; name the WORKDIR of a campaign that was dispatched")
 

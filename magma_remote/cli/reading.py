@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magma_remote.adapters.hjson_file import parse_hjson
-from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.adapters.sqlite_copy import read_ledger
 from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import ConfigError, StorageError, UsageError, WireError
 from magma_remote.model.document import Node, Table
@@ -25,6 +25,7 @@ from magma_remote.runtime.workdir.experiment import read_experiment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.model.document import Value
     from magma_remote.model.experiment import Missing
 
@@ -60,18 +61,15 @@ class Progress:
 
 @contextmanager
 def ledger_of(workdir: Path) -> Iterator[SqliteLedger | None]:
-    """The ledger in a WORKDIR, to read for the block; None where it has none."""
+    """The ledger in a WORKDIR, to read for the block, of one moment; None where it has none."""
     path = workdir / LEDGER
     with storage_errors("look at the disk"):
         there = path.exists()
     if not there:
         yield None
         return
-    ledger = SqliteLedger.open_existing(path, read_only=True)
-    try:
+    with read_ledger(path) as ledger:
         yield ledger
-    finally:
-        ledger.close()
 
 
 def load_experiment(workdir: Path, *, processes: int | None = None) -> Experiment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from magma_remote.model.layout import trial_key
 from tests.merged import Merged
 from tests.nobody import as_nobody, open_place
 from tests.proven import DONE, JOBS, proven
+from tests.result_folder import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +38,14 @@ def workdir() -> Iterator[Path]:
             made.finish(all_done=True)
         for path in made.workdir.root.glob("ledger.sqlite*"):
             path.unlink()
-        for path in made.workdir.root.rglob("*"):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
+        _open_to_all(made.workdir.root)
         yield made.workdir.root
+
+
+def _open_to_all(root: Path) -> None:
+    for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
 
 
 def _wrongs(workdir: Path) -> list[tuple[str, str, str]]:
@@ -100,6 +106,29 @@ def test_a_closed_workdir_is_told(workdir: Path, command: str) -> None:
     ended = as_nobody(command, workdir)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "Permission denied; make room or change its rights" in ended.stderr
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["ended", "killed"])
+def test_a_workdir_that_may_only_be_read_is_read(killed: bool) -> None:
+    """With what its dispatcher had not written back when it was killed; nothing is left there."""
+    with open_place() as place:
+        made = proven(place, jobs=JOBS[:DONE])
+        made.finish(all_done=True)
+        root = made.workdir.root
+        if killed:
+            shutil.copytree(root, place / "killed", symlinks=True)
+            root = place / "killed"
+            (root / "ledger.sqlite-shm").unlink()
+            assert (root / "ledger.sqlite-wal").stat().st_size
+        made.ledger.close()
+        _open_to_all(root)
+        root.chmod(0o555)
+        before = contents(root)
+        found = json.loads(as_nobody("verify", root, "--json", "--processes", "1").stdout)
+        assert (found["ok"], found["expected"], found["proven"]) == (True, DONE, DONE)
+        ended = as_nobody("summary", root, "--processes", "1")
+        assert (ended.returncode, ended.stderr.splitlines()[-1].partition(",")[0]) == (0, "3 of 3 trials")
+        assert contents(root) == before
 
 
 def test_a_closed_folder_of_a_captain_ends_with_1() -> None:

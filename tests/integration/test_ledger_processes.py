@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ import pytest
 
 from magma_remote.adapters import sqlite_file
 from magma_remote.adapters.sqlite import SqliteLedger
+from magma_remote.adapters.sqlite_copy import read_ledger
 from magma_remote.errors import LedgerAwayError, LedgerError
 from magma_remote.model.entries import (
     JobState,
 )
 from magma_remote.runtime.dispatcher.standing import read_standing
 from tests.ledgers import CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run
+from tests.result_folder import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,3 +163,45 @@ def test_a_standing_is_read_beside_the_writer(path: Path, ledger: SqliteLedger) 
     assert [run.run for run in found.running] == ["1-a"]
     assert found.unfetched == 1
     assert [worker.heard_ago for worker in found.workers] == [7.0]
+
+
+def test_a_ledger_that_is_written_to_is_read_whole(path: Path) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.add_jobs([a_job(0), a_job(1)])
+    with child(path, "lines") as process:
+        seen = 0
+        for _ in range(20):
+            last = int(said(process))
+            with read_ledger(path) as ledger, ledger.transaction():
+                first, second = ledger.jobs()
+            assert first.attempts == second.attempts >= max(seen, last)
+            seen = first.attempts
+
+
+@pytest.mark.parametrize("command", ["half", "lines"])
+def test_a_ledger_whose_writer_was_killed_is_read_without_a_trace(path: Path, command: str) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.add_jobs([a_job(0), a_job(1)])
+    with child(path, command) as process:
+        said(process)
+        process.kill()
+        process.wait(SECONDS)
+    time.sleep(0.1)
+    before = contents(path.parent)
+    with read_ledger(path) as ledger:
+        first, second = ledger.jobs()
+    assert first.attempts == second.attempts
+    assert (first.attempts > 0) == (command == "lines")
+    assert contents(path.parent) == before
+
+
+def test_a_ledger_is_read_without_a_trace(path: Path) -> None:
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.add_jobs([a_job(0)])
+    before = contents(path.parent)
+    with read_ledger(path) as ledger:
+        assert ledger.job(0)
+    assert contents(path.parent) == before
+    path.write_bytes(b"no ledger " * 1000)
+    with pytest.raises(LedgerError, match=rf"^{path}: .*no ledger, or damaged"), read_ledger(path):
+        pass

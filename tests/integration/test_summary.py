@@ -316,7 +316,7 @@ def test_what_a_killed_quickrun_did_after_its_manifest_json_counts(merged: Merge
     ("name", "says"),
     [
         pytest.param("manifest.json", "manifest.json cannot be read (it is no file)", id="manifest.json"),
-        pytest.param("ledger.sqlite", "what stands where the ledger should be is no file", id="ledger"),
+        pytest.param("ledger.sqlite", "what stands there is no file, and no ledger", id="ledger"),
     ],
 )
 def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str, says: str) -> None:
