@@ -13,13 +13,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from docker.utils import kwargs_from_env, parse_repository_tag
 
-from magma_remote import __version__
-from magma_remote.adapters.docker_answers import built_image, log_line
-from magma_remote.adapters.machine import cpu_model
+from magma_remote.adapters.docker_answers import built_image, log_line, machine
 from magma_remote.errors import EngineError, EngineGoneError
 from magma_remote.model.container import SHARED, listed
 from magma_remote.model.image import BASES_LABEL, DIGEST_LABEL
-from magma_remote.model.machine import Machine
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.image import Recipe
+    from magma_remote.model.machine import Machine
 
 ANSWER_SECONDS = 60
 _CONFLICT = 409
@@ -90,14 +88,7 @@ class DockerRunner:
         """See `Runner.machine`."""
         with engine_errors("about its machine"):
             facts = self.api.info()
-        return Machine(
-            host=facts.get("Name") or None,
-            system=facts.get("OperatingSystem") or None,
-            kernel=facts.get("KernelVersion") or None,
-            cpu=cpu_model(),
-            docker=facts.get("ServerVersion") or None,
-            magma_remote=__version__,
-        )
+        return machine(facts)
 
     def bases(self, image: str) -> tuple[str, ...]:
         """See `Runner.bases`."""

@@ -1,4 +1,4 @@
-"""What Docker Engine answers, read: the lines of a container's log and of a build."""
+"""What Docker Engine answers, read: the lines of a container's log and of a build, and its machine."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from magma_remote import __version__
+from magma_remote.adapters.machine import cpu_model
 from magma_remote.errors import BuildError, EngineError
+from magma_remote.model.machine import Machine
 from magma_remote.model.plain import plain
 from magma_remote.ports import LogLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from magma_remote.model.image import Recipe
 
@@ -41,3 +44,15 @@ def log_line(frame: bytes) -> LogLine:
         raise EngineError(f"Docker Engine stamped a line of output as {stamp!r}")
     whole = datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     return LogLine(at=whole.timestamp() + float(f"0.{match[2] or 0}"), text=text)
+
+
+def machine(facts: Mapping[str, Any]) -> Machine:
+    """This machine, by what `docker info` says of it."""
+    return Machine(
+        host=facts.get("Name") or None,
+        system=facts.get("OperatingSystem") or None,
+        kernel=facts.get("KernelVersion") or None,
+        cpu=cpu_model(),
+        docker=facts.get("ServerVersion") or None,
+        magma_remote=__version__,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from magma_remote import __version__
-from magma_remote.report import drawing, few, machines, views, wording
+from magma_remote.report import drawing, few, lookups, machines, views, wording
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA
 from magma_remote.report.tables import FILES
@@ -103,11 +103,11 @@ def _filters(report: Report) -> dict[str, Callable[..., Any]]:
         return drawing.panel(finder, axis, f"all-{anchor(bug)}", views.panel_label(finder, bug))
 
     own = (
-        views.apart, views.blocks, views.bug_line, views.by_fuzzer, views.by_pair, views.count_text, views.difference,
-        views.distinct, views.extremes, views.finders_of, views.found_line, views.names_in, views.nothing_found,
-        views.pairs_line, views.panels, views.plain, views.planned, views.reached_line, views.short, views.uncompared,
-        few.few_for_times, wording.counted, wording.number, wording.of, wording.p_value, wording.restricted_text,
-        wording.short_time, wording.whole, drawing.spread_bar, anchor, context, panel,
+        lookups.apart, lookups.blocks, lookups.by_fuzzer, lookups.by_pair, lookups.finders_of, lookups.names_in,
+        lookups.panels, lookups.uncompared, views.bug_line, views.count_text, views.difference, views.distinct,
+        views.extremes, views.found_line, views.nothing_found, views.pairs_line, views.plain, views.planned,
+        views.reached_line, few.few_for_times, wording.counted, wording.number, wording.of, wording.p_value,
+        wording.restricted_text, wording.short_time, wording.whole, drawing.spread_bar, anchor, context, panel,
     )  # fmt: skip
     filters: dict[str, Callable[..., Any]] = {function.__name__: function for function in own}
     return {**filters, "axis": lambda target: drawing.axis_of(target, report.horizon.seconds)}

@@ -1,4 +1,4 @@
-"""What the templates ask for: sentences and look-ups over a report's figures."""
+"""Sentences about a report's figures, for the templates."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from magma_remote.report.repeats import Kind
 from magma_remote.report.wording import DASH, NBSP, counted, number, of, restricted_text, short_time, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from magma_remote.report.figures import Bug, BugPair, Cell, CountPair, Counts, Finder, Report, Target, Times
+    from magma_remote.report.figures import Bug, Cell, Counts, Finder, Report, Target, Times
     from magma_remote.report.statistics import Spread
 
 
 _LONGEST = 1500  # characters of a setting or a fact on the page
-_COLUMNS = 12  # fuzzers side by side
 
 
 def ranking(report: Report) -> tuple[str, ...]:
@@ -57,9 +54,9 @@ def leader(report: Report) -> str:
         return ""
     tested = tested_with(report.overall.pairs, first.fuzzer)
     apart = told_apart(report.overall.pairs, first.fuzzer)
-    level = [f"{cell.fuzzer}{short(cell)}" for cell in sorted(cells, key=_rank) if cell.fuzzer in tested - apart]
+    level = [f"{cell.fuzzer}{_short(cell)}" for cell in sorted(cells, key=_rank) if cell.fuzzer in tested - apart]
     sd = f"{NBSP}±{NBSP}{number(spread.sd)}" if spread.sd is not None else ""
-    text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{short(first)}"
+    text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{_short(first)}"
     if level:
         text += f"; not told apart from it: {', '.join(level)}"
     elif apart:
@@ -72,7 +69,7 @@ def leader(report: Report) -> str:
     return f"{text}." + (f" Not compared with it: {'; '.join(left_out)}." if left_out else "")
 
 
-def short(cell: Cell) -> str:
+def _short(cell: Cell) -> str:
     """` (9 of 10 repeats)` where some are not there, or ` (10 of 10 repeats, 2 watched in part)`; else empty."""
     if cell.n == cell.expected and not cell.partly:
         return ""
@@ -166,12 +163,6 @@ def extremes(spread: Spread) -> str:
     return ends if spread.low < spread.high else f"always {whole(spread.low)}"
 
 
-def panels(bug: Bug) -> list[Finder]:
-    """Fuzzers that trigger it, the soonest first."""
-    able = [finder for finder in bug.finders if finder.triggered.count and finder.triggered.restricted]
-    return sorted(able, key=lambda finder: finder.triggered.restricted.mean if finder.triggered.restricted else 0)
-
-
 def panel_label(finder: Finder, bug: Bug) -> str:
     """A panel in words."""
     return (
@@ -185,63 +176,12 @@ def planned(bug: Bug) -> int:
     return sum(finder.triggered.expected for finder in bug.finders)
 
 
-def finders_of(bug: Bug, kind: str) -> int:
-    """How many fuzzers saw it in any trial."""
-    return sum(finder.times(Kind(kind)).seen for finder in bug.finders)
-
-
-def by_fuzzer(bug: Bug) -> dict[str, Finder]:
-    """Its finders by name."""
-    return {finder.fuzzer: finder for finder in bug.finders}
-
-
-def names_in(bug: Bug, order: Sequence[str]) -> list[str]:
-    """Its fuzzers in the order given."""
-    return [fuzzer for fuzzer in order if fuzzer in by_fuzzer(bug)]
-
-
-def by_pair(of_pairs: Counts | Bug) -> dict[tuple[str, str], tuple[float | None, CountPair | BugPair]]:
-    """(x, y) → A12 or z of x against y, and the pair; both ways round."""
-    found: dict[tuple[str, str], tuple[float | None, CountPair | BugPair]] = {}
-    for pair in of_pairs.pairs:
-        straight, turned = _both_ways(pair)
-        found[pair.x, pair.y] = straight, pair
-        found[pair.y, pair.x] = turned, pair
-    return found
-
-
-def _both_ways(pair: CountPair | BugPair) -> tuple[float | None, float | None]:
-    value = getattr(pair, "a12", None)
-    if value is not None:
-        straight = round(value, 2)  # as it is shown: both ways round are to add up to 1
-        return straight, 1 - straight
-    z = getattr(pair, "z", None)
-    return z, None if z is None else -z
-
-
-def apart(bug: Bug) -> bool:
-    """Whether the log-rank test tells any two fuzzers apart on it, so that their letters say something."""
-    return any(map(is_apart, bug.pairs))
-
-
 def difference(bug: Bug, x: str, y: str) -> str:
     """By how much the restricted mean of x is sooner or later than that of y; a dash where one has none."""
     seconds = bug.sooner(x, y)
     if seconds is None:
         return DASH
     return f"{short_time(abs(seconds))} {'sooner' if seconds > 0 else 'later'}" if seconds else "alike"
-
-
-def uncompared(report: Report) -> list[str]:
-    """Targets that one fuzzer alone ran, where nothing can be found by only one of several."""
-    return [target.name for target in report.targets if len(target.counts.cells) < 2]  # noqa: PLR2004 - two can differ
-
-
-def blocks(names: Sequence[str]) -> list[Sequence[str]]:
-    """In even parts that are narrow enough for a page of paper."""
-    count = -(-len(names) // _COLUMNS) or 1
-    size = -(-len(names) // count)
-    return [names[at : at + size] for at in range(0, len(names), size)] if names else []
 
 
 def plain(value: object) -> str:

@@ -6,9 +6,9 @@ import pytest
 
 from magma_remote.report.analysis import analyse
 from magma_remote.report.few import few_for_times
+from magma_remote.report.lookups import blocks
 from magma_remote.report.repeats import Kind
 from magma_remote.report.views import (
-    blocks,
     distinct,
     found_line,
     leader,
