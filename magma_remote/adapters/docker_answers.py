@@ -47,7 +47,7 @@ def log_line(frame: bytes) -> LogLine:
 
 
 def machine(facts: Mapping[str, Any]) -> Machine:
-    """This machine, by what `docker info` says of it."""
+    """What `docker info` says of the machine that we run on, with what it does not say of its CPUs."""
     return Machine(
         host=facts.get("Name") or None,
         system=facts.get("OperatingSystem") or None,

@@ -22,6 +22,7 @@ from tests.experiments import generated
 from tests.found import experiment, lost, trial
 from tests.pages import Page
 
+MADE = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOSTILE = "<script>\"&'</script>{{7*7}}"
 
 SHAPES = {
@@ -73,7 +74,7 @@ def page(shape: str) -> Page:
 
 @cache
 def html(shape: str) -> str:
-    return render(analyse(SHAPES[shape]), title="Results", made=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    return render(analyse(SHAPES[shape]), title="Results", made=MADE)
 
 
 every_shape = pytest.mark.parametrize("shape", SHAPES)
@@ -172,7 +173,7 @@ def touched() -> str:
         trial("c/tiff/p/0", triggered={"T1": 9, "T2": 9}),
         missing=(lost("c/tiff/p/1"), lost("c/tiff/p/2")),
     )
-    return render(analyse(found), title="x", made=datetime.now(UTC))
+    return render(analyse(found), title="x", made=MADE)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_where_others_lack_repeats_the_sole_finder_is_not_sure() -> None:
         trial("b/tiff/p/0"),
         missing=(lost("b/tiff/p/1"), lost("b/tiff/p/2")),
     )
-    source = render(analyse(found), title="x", made=datetime.now(UTC))
+    source = render(analyse(found), title="x", made=MADE)
     assert "0 of 1 3 planned b: 2 repeats missing" in Page.of(source).words
 
 
@@ -238,12 +239,12 @@ def test_whatever_a_name_holds_is_text() -> None:
     hostile = experiment(
         trial("a/tiff/p/0", triggered={HOSTILE: 5}, problems=(HOSTILE,)), trial("b/tiff/p/0", reached={HOSTILE: 5})
     )
-    source = render(analyse(hostile), title=HOSTILE, made=datetime.now(UTC))
+    source = render(analyse(hostile), title=HOSTILE, made=MADE)
     found = Page.of(source)
     assert found.errors == []
     assert found.all("script") == []
     assert HOSTILE in found.words
-    assert "49" not in found.words.replace("2049", "")
+    assert "49" not in found.words
 
 
 @pytest.mark.parametrize(("pairs", "repeats"), [(1, 4), (3, 5), (10, 6), (45, 7), (190, 8)])
@@ -279,6 +280,6 @@ def test_the_table_of_bugs_says_who_is_told_apart(repeats: int, told: bool) -> N
         *(trial(f"a/tiff/p/{run}", triggered={"T1": 5}) for run in range(repeats)),
         *(trial(f"b/tiff/p/{run}", reached={"T1": 5}) for run in range(repeats)),
     )
-    made = render(analyse(found), title="Results", made=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    made = render(analyse(found), title="Results", made=MADE)
     table = made[made.index('<section id="bugs"') : made.index('<section id="curves"')]
     assert re.findall(r'<span class="letters">(\w+)</span>', table) == (["a", "b"] if told else [])
