@@ -6,18 +6,15 @@ import logging
 from typing import TYPE_CHECKING
 
 from magma_remote.adapters.clock import SystemClock
-from magma_remote.adapters.git import tree_origin
-from magma_remote.cli.provenance import tell_dispatched
+from magma_remote.cli.provenance import note_tree, tell_dispatched
 from magma_remote.cli.settings_check import LEDGER
 from magma_remote.cli.supplying import provision_for
 from magma_remote.errors import NoCampaignError
-from magma_remote.model.layout import Workdir
 from magma_remote.runtime.dispatcher.extending import check_extends, extend
 from magma_remote.runtime.dispatcher.operations import campaign_of
 from magma_remote.runtime.dispatcher.supply import check_registry
 from magma_remote.runtime.images.build_log import LoggingReporter
 from magma_remote.runtime.signals import on_stop, raise_stopped
-from magma_remote.runtime.workdir.provenance import note_later
 
 if TYPE_CHECKING:
     from magma_remote.adapters.sqlite import SqliteLedger
@@ -45,11 +42,9 @@ def extend_campaign(chosen: DispatcherSettings, loaded: Loaded, request: Campaig
     """
     wanted = check_extends(ledger, request)
     _provide(chosen, loaded, ledger, wanted.pairs)
-    before = campaign_of(ledger)
     added = extend(ledger, request, SystemClock().now())
     campaign = campaign_of(ledger)
-    if campaign.editions != before.editions:
-        note_later(Workdir(chosen.workdir), tree_origin(loaded.root), campaign.editions[-1].until)
+    if note_tree(chosen.workdir, loaded.root, request.tree, ledger):
         tell_dispatched(chosen.workdir, ledger)
     if added.added:
         log.info("campaign %s (%s) has %d more jobs: %s", campaign.config_id, campaign.source, *_counts(added))

@@ -24,7 +24,7 @@ from magma_remote.runtime.trial.trial import Site
 from magma_remote.runtime.workdir import state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from magma_remote.model.campaign import Campaign
@@ -42,7 +42,10 @@ _SHARING = "This process shares a CPU with a trial (it needs little); WORKERS on
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to run and where: `root` is the Magma tree, `worker_ip` names this machine in build logs."""
+    """What to run and where: `root` is the Magma tree, `worker_ip` names this machine in build logs.
+
+    `on_begin` is called before the first trial, once nothing can be refused any more.
+    """
 
     campaign: Campaign
     jobs: tuple[Job, ...]
@@ -51,6 +54,7 @@ class Order:
     workdir: Workdir
     owner: Owner
     worker_ip: str
+    on_begin: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +103,7 @@ def _prepare(order: Order, outside: Outside, site: Site) -> tuple[dict[Job, Resu
     done = {job: state.earlier(order.workdir, job) for job in state.done(order.workdir, order.jobs)}
     _refuse_stale(done.values(), {pair: recipe.digest for pair, recipe in recipes.items()})
     state.note_asked(order.workdir, order.jobs)
+    order.on_begin()
     _note_unextracted(order, done.values(), outside.reporter)
     results = done | stuck
     pending = [job for job in order.jobs if job not in results]

@@ -12,8 +12,7 @@ import pytest
 from magma_remote.adapters.memory_container import Script
 from magma_remote.model.layout import trial_key
 from magma_remote.runtime.verifying.workdir import verify_workdir
-from magma_remote.runtime.workdir.provenance import note_origin
-from magma_remote.runtime.workdir.sealing import QuickrunFacts, seal
+from magma_remote.runtime.workdir.sealing import QuickrunFacts, note_begun, seal
 from tests.unit.conftest import Lab, a_job
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ FACTS = QuickrunFacts(
 
 
 def _sealed(lab: Lab, host: str = "here") -> dict[str, Any]:
-    note_origin(lab.workdir, FACTS.magma)
+    note_begun(lab.workdir, FACTS, len(lab.results))
     told: dict[str, Any] = json.loads(seal(lab.workdir, replace(FACTS, host=host), lab.results).read_bytes())
     return told
 
@@ -51,12 +50,35 @@ def test_a_quickrun_can_be_verified(lab: Lab, no_archive: bool) -> None:
     assert (verdict.expected, verdict.proven) == (3, 3)
     assert told["made_by"] == "magma-remote quickrun"
     assert told["campaign"]["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
-    assert told["magma"] == {"commit": "c0ffee", "dirty": False, "changes": [], "tree": "ab" * 32}
+    assert told["magma"] == {"commit": "c0ffee", "dirty": False, "changes": [], "later": [], "tree": "ab" * 32}
     trial = told["trials"][0]
     assert (trial["machine"]["host"], trial["machine"]["docker"]) == ("memory", "1.0")
     assert trial["bases"] == ["debian:12@sha256:debian:12"]
     assert (trial["host"], trial["recipe"], trial["worker"], trial["attempts"]) == ("here", _recipe(lab), None, None)
     assert told["images"]["afl/libpng"]["recipes"] == [_recipe(lab)]
+
+
+MORE = replace(FACTS, text="REPEAT: 4\n", tree="cd" * 32, magma={"commit": "beef", "dirty": True, "changes": ["M x"]})
+
+
+@pytest.mark.parametrize("lost", [(), ("origin.json",)], ids=["noted", "origin.json is lost"])
+def test_a_later_call_tells_the_tree_that_its_trials_ran_with(lab: Lab, lost: tuple[str, ...]) -> None:
+    lab.run()
+    first = _sealed(lab)
+    for name in lost:
+        (lab.workdir.root / name).unlink()
+    for facts in (FACTS, MORE, MORE):  # the same file and tree are no other edition
+        note_begun(lab.workdir, facts, len(lab.results))
+    told = json.loads(seal(lab.workdir, MORE, lab.results).read_bytes())
+    assert (told["magma"]["commit"], told["magma"]["tree"]) == ("c0ffee", "cd" * 32)
+    assert told["versions"] == first["versions"]
+    assert told["campaign"]["since"] == first["campaign"]["since"]
+    (later,) = told["magma"]["later"]
+    assert later["magma"] == MORE.magma
+    assert later["at"] >= told["campaign"]["since"]
+    digest = hashlib.sha256(TEXT.encode()).hexdigest()
+    edition = {"source": "c.hjson", "sha256": digest, "tree": "ab" * 32, "jobs": 3, "until": later["at"]}
+    assert told["campaign"]["editions"] == [edition]
 
 
 def _recipe(lab: Lab) -> str:

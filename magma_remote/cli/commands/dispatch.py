@@ -121,7 +121,7 @@ def _dispatch(
         if extend:
             extend_campaign(chosen, loaded, request, ledger)
         campaign = _open(ledger, request)
-        note_tree(chosen.workdir, loaded.root)
+        note_tree(chosen.workdir, loaded.root, request.tree, ledger)
         supply = supply_for(chosen, loaded, ledger)
         if supply:  # builds may have taken hours
             _refuse_other(queue, chosen.workdir / LEDGER, force=force)

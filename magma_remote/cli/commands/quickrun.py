@@ -23,6 +23,7 @@ from magma_remote.model.layout import Workdir
 from magma_remote.runtime.quickrun import Order, Outside
 from magma_remote.runtime.quickrun import quickrun as run_all
 from magma_remote.runtime.signals import ignore, outlast
+from magma_remote.runtime.workdir.sealing import note_begun
 
 
 def _named(_context: click.Context, _option: click.Parameter, path: Path) -> Path:
@@ -57,17 +58,19 @@ def quickrun(file: Path, workdir: Path, magma: Path | None) -> None:
     """
     loaded = load(file, magma)
     cpus, allowed = this_machine()
+    facts = quickrun_facts(loaded)
+    place = _workdir(workdir)
     order = Order(
         campaign=loaded.campaign,
         jobs=loaded.jobs,
         root=loaded.root,
         layout=layout_for(loaded.campaign, cpus, allowed),
-        workdir=_workdir(workdir),
+        workdir=place,
         owner=image_owner(),
         worker_ip=own_address(),
+        on_begin=lambda: note_begun(place, facts, len(loaded.jobs)),
     )
     runner = DockerRunner()
-    facts = quickrun_facts(loaded)
     output = lasting(sys.stdout)
     outlast()
     with reporter_for(output, timeout=loaded.campaign.timeout.seconds) as reporter:

@@ -1,6 +1,6 @@
 """`WORKDIR/manifest.json`: where the results in a WORKDIR come from, one line for each trial.
 
-What is not known is null. `origin.json` keeps what was so when the campaign began, and cannot be told later.
+What is not known is null.
 """
 
 from __future__ import annotations
@@ -8,18 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import time
 from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from magma_remote import __version__
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.told import VERSION
-from magma_remote.runtime.files import open_file, sync_folder, write_json
+from magma_remote.runtime.files import open_file, sync_folder
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
+from magma_remote.runtime.workdir.origin import UNKNOWN, entries, mapping, read_origin, versions
 from magma_remote.runtime.workdir.provenance_trial import build_logs, read_object, trial_facts
 
 if TYPE_CHECKING:
@@ -30,35 +29,14 @@ if TYPE_CHECKING:
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import Ledger
 
-ORIGIN = "origin.json"
 _AGAIN = "make room, or see who owns it, and collect again"
 _DIGEST = b'"sha256": "'
 _OF_THE_FILE = (b'"written_at": ', _DIGEST)  # lines that tell of manifest.json itself
 
 
-def note_origin(workdir: Workdir, magma: Mapping[str, Any]) -> None:
-    """Keep what is known of the Magma tree as the campaign begins; what was noted first stays."""
-    path = workdir.root / ORIGIN
-    if not path.exists():
-        write_json(path, {"version": VERSION, "magma": dict(magma), "versions": versions()})
-
-
-def note_later(workdir: Workdir, magma: Mapping[str, Any], at: float) -> None:
-    """Keep what is known of the tree that a campaign was extended with, `at` epoch seconds; beside what was first."""
-    path = workdir.root / ORIGIN
-    origin = read_object(path)
-    later = [*_list(origin, "later"), {"at": at, "magma": dict(magma), "versions": versions()}]
-    write_json(path, {"version": VERSION, **origin, "later": later})
-
-
 def file_digest(text: str) -> str:
     """SHA-256 (hex) of a campaign file."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def versions() -> dict[str, str | None]:
-    """Of this program and its Python."""
-    return {"magma_remote": __version__, "python": platform.python_version()}
 
 
 def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, object]) -> Path:
@@ -68,21 +46,21 @@ def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, ob
     """
     with storage_errors(_AGAIN):
         campaign = ledger.campaign()
-        origin = read_object(workdir.root / ORIGIN)
+        origin = read_origin(workdir)
         runs = {run.run: run for run in ledger.runs()}
         workers = {entry.worker: entry.heartbeat for entry in ledger.workers()}
         names = {worker: beat.name for worker, beat in workers.items()}
         members = {
             **head("magma-remote dispatch", origin),
             "campaign": _campaign(campaign, settings),
-            "magma": {**dict.fromkeys(("commit", "dirty", "changes")), **_mapping(origin, "magma")},
+            "magma": {**UNKNOWN, **mapping(origin, "magma")},
             "workers": [
                 {"worker": worker, "name": beat.name, "host": beat.host, "version": beat.version or None}
                 for worker, beat in workers.items()
             ],
         }
         members["others"] = _others(workdir, ledger, campaign)
-        members["magma"]["later"] = _list(origin, "later")
+        members["magma"]["later"] = entries(origin, "later")
         members["magma"]["tree"] = campaign.tree or None if campaign else None
         pins = {f"{pin.image.fuzzer}/{pin.image.target}": pin.image.manifest for pin in ledger.pins()}
         trials = (_trial(workdir, entry, runs.get(entry.run or ""), names) for entry in ledger.jobs())
@@ -91,7 +69,7 @@ def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, ob
 
 def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
     """The members that tell of this program."""
-    noted = _mapping(origin, "versions")
+    noted = mapping(origin, "versions")
     return {
         "version": VERSION,
         "made_by": made_by,
@@ -106,20 +84,10 @@ def _others(workdir: Workdir, ledger: Ledger, campaign: CampaignEntry | None) ->
 
     One that was known and is gone stays known: it is missed then.
     """
-    known = {name: str(sha256) for name, sha256 in _mapping(read_object(workdir.root / PROVENANCE), "others").items()}
+    known = {name: str(sha256) for name, sha256 in mapping(read_object(workdir.root / PROVENANCE), "others").items()}
     found = dict(build_logs(workdir, [entry.job for entry in ledger.jobs(JobState.DONE)], known))
     is_open = campaign is not None and campaign.state is CampaignState.OPEN
     return {name: sha256 if is_open else known.get(name, sha256) for name, sha256 in found.items()}
-
-
-def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _list(value: Mapping[str, Any], key: str) -> list[Any]:
-    found = value.get(key)
-    return found if isinstance(found, list) else []
 
 
 def _campaign(campaign: CampaignEntry | None, settings: Mapping[str, object]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.entering import manifest_path
 from magma_remote.runtime.workdir.manifest import scan_below
-from magma_remote.runtime.workdir.provenance import ORIGIN, head, write
+from magma_remote.runtime.workdir.origin import UNKNOWN, entries, mapping, note_edition, read_origin
+from magma_remote.runtime.workdir.provenance import file_digest, head, write
 from magma_remote.runtime.workdir.provenance_trial import digest_of, read_object, trial_facts
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _AGAIN = "make room, or see who owns it, and run the same command again: no tria
 class QuickrunFacts:
     """`text` is the campaign file, `tree` the digest of all that images are made from, `host` this machine's name.
 
-    `timeout` is in seconds; `settings` are the file's keys and values. `magma` is as `note_origin` takes it.
+    `timeout` is in seconds; `settings` are the file's keys and values. `magma` is as `note_edition` takes it.
     """
 
     source: str
@@ -45,6 +46,12 @@ class QuickrunFacts:
     magma: Mapping[str, Any]
 
 
+def note_begun(workdir: Workdir, facts: QuickrunFacts, jobs: int) -> None:
+    """Keep which file and tree the trials run with from now on, of which there are `jobs` in all."""
+    edition = {"source": facts.source, "sha256": file_digest(facts.text), "tree": facts.tree, "jobs": jobs}
+    note_edition(workdir, edition, facts.magma, round(time.time(), 3))
+
+
 def seal(workdir: Workdir, facts: QuickrunFacts, results: Sequence[Result]) -> Path:
     """Write the manifests that are not there yet, and manifest.json; StorageError where that fails."""
     with storage_errors(_AGAIN):
@@ -54,13 +61,14 @@ def seal(workdir: Workdir, facts: QuickrunFacts, results: Sequence[Result]) -> P
         for result in results:
             if result.complete:
                 sealed.update(_seal_trial(workdir, result.job, anew=_ran_now(result)))
-        origin = read_object(workdir.root / ORIGIN)
+        origin = read_origin(workdir)
         members = {
             **head("magma-remote quickrun", origin),
-            "campaign": _campaign(workdir, facts),
+            "campaign": _campaign(workdir, facts, origin),
             "magma": {
-                **dict.fromkeys(("commit", "dirty", "changes")),
-                **(origin.get("magma") or {}),
+                **UNKNOWN,
+                **mapping(origin, "magma"),
+                "later": entries(origin, "later"),
                 "tree": facts.tree,
             },
             "workers": [],
@@ -73,17 +81,18 @@ def _key(trial: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(trial.get(key) for key in ("fuzzer", "target", "program", "run"))
 
 
-def _campaign(workdir: Workdir, facts: QuickrunFacts) -> dict[str, Any]:
+def _campaign(workdir: Workdir, facts: QuickrunFacts, origin: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": read_object(workdir.campaign).get("id"),
         "source": facts.source,
         "text": facts.text,
-        "sha256": hashlib.sha256(facts.text.encode()).hexdigest(),
+        "sha256": file_digest(facts.text),
         "settings": dict(facts.settings),
         "timeout": facts.timeout,
-        "since": None,
+        "since": origin.get("at"),
         "ended_at": None,
         "state": None,
+        "editions": entries(origin, "editions")[:-1],
     }
 
 
