@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = 'REPEAT: 4\nFUZZERS: ["afl"]\nTIMEOUT: 20s\n'
+"""Of four trials; `text_of` is the file of fewer."""
+
 JOBS = tuple(Job(repeat=run, fuzzer="afl", target="libpng", program="readpng") for run in range(4))
 DONE = 3
 """The fourth is dead."""
@@ -44,6 +46,11 @@ class Proven:
         tell_dispatched(self.workdir.root, self.ledger)
 
 
+def text_of(jobs: tuple[Job, ...]) -> str:
+    """The campaign file that asks for them."""
+    return TEXT.replace("REPEAT: 4", f"REPEAT: {len(jobs)}")
+
+
 def proven(place: Path, *, jobs: tuple[Job, ...] = JOBS, done: int = DONE) -> Proven:
     """The first jobs are done, the others dead; nothing has ended yet."""
     workdir = Workdir(place / "workdir")
@@ -51,7 +58,13 @@ def proven(place: Path, *, jobs: tuple[Job, ...] = JOBS, done: int = DONE) -> Pr
         folder.mkdir(parents=True)
     ledger = SqliteLedger(workdir.root / "ledger.sqlite")
     campaign = CampaignEntry(
-        config_id="c0ffee", source="c.hjson", text=TEXT, tree="ab" * 32, since=1000.0, timeout=20.0, max_attempts=3
+        config_id="c0ffee",
+        source="c.hjson",
+        text=text_of(jobs),
+        tree="ab" * 32,
+        since=1000.0,
+        timeout=20.0,
+        max_attempts=3,
     )
     note_origin(workdir, {"commit": COMMIT, "dirty": True, "changes": [" M fuzzers/afl/run.sh"]})
     with ledger.transaction():

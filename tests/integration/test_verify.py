@@ -16,11 +16,13 @@ import pytest
 
 from magma_remote.cli.provenance import tell_dispatched
 from magma_remote.model.campaign_request import CampaignRequest
+from magma_remote.model.entries import JobState
 from magma_remote.model.layout import trial_key
+from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher.extending import extend
 from tests.dispatched import call, refused
 from tests.merged import Merged, a_ball, cut
-from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven
+from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven, text_of
 from tests.result_folder import contents
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 ENTRY = "ar/afl/libpng/readpng/0"
 KEY = trial_key(JOBS[0])
+SOUND_TEXT = text_of(JOBS[:DONE])
 
 
 @pytest.fixture(autouse=True)
@@ -272,6 +275,98 @@ def test_altered_provenance_is_named(
         _without_ledger(sound)
     messages = [one["message"] for one in _forged(sound, change) if one["path"] == "manifest.json"]
     assert "it does not have the digest at its end" in messages
+
+
+def _resealed(sound: Proven, change: Callable[[dict[str, Any]], object]) -> list[tuple[str, str]]:
+    """What is named of a manifest.json that was altered, and given the digest of what it is now."""
+    path = sound.workdir.root / "manifest.json"
+    told = _told(sound)
+    change(told)
+    del told["sha256"]
+    text = f"{json.dumps(told)[:-1]}, "
+    path.write_text(f'{text}"sha256": "{hashlib.sha256(text.encode()).hexdigest()}"}}\n')
+    return [(one["path"], one["message"]) for one in _checked(sound, 1)["wrong"]]
+
+
+OF_THE_LEDGER = {
+    "attempts": lambda told: told["trials"][0].update(attempts=9),
+    "worker": lambda told: told["trials"][0].update(worker="w9"),
+    "host": lambda told: told["trials"][0].update(host="evil"),
+    "started_at": lambda told: told["trials"][0].update(started_at=9.0),
+    "ended_at": lambda told: told["trials"][0].update(ended_at=9.0),
+    "cpus": lambda told: told["trials"][0].update(cpus=[7]),
+    "campaign.timeout": lambda told: told["campaign"].update(timeout=86_400.0),
+    "campaign.since": lambda told: told["campaign"].update(since=1.0),
+    "campaign.state": lambda told: told["campaign"].update(state="cancelled"),
+    "magma.commit": lambda told: told["magma"].update(commit="f" * 40),
+    "magma.dirty": lambda told: told["magma"].update(dirty=False),
+    "magma.tree": lambda told: told["magma"].update(tree="f" * 64),
+    "versions.magma_remote": lambda told: told["versions"].update(magma_remote="9"),
+    "workers": lambda told: told.update(workers=["w9"]),
+    "made_by": lambda told: told.update(made_by="me"),
+}
+OF_THE_WORKDIR = {
+    "image": lambda told: told["trials"][0].update(image="sha256:0"),
+    "recipe": lambda told: told["trials"][0].update(recipe="0"),
+    "machine": lambda told: told["trials"][0].update(machine={"host": "evil"}),
+    "terminated_at": lambda told: told["trials"][0].update(terminated_at=9.0),
+    "images": lambda told: told.update(images={}),
+    "campaign.settings": lambda told: told["campaign"]["settings"].update(REPEAT=2),
+}
+
+
+@pytest.mark.parametrize("name", [*OF_THE_LEDGER, *OF_THE_WORKDIR])
+def test_each_fact_of_manifest_json_is_held_against_the_ledger(sound: Proven, name: str) -> None:
+    found = _resealed(sound, (OF_THE_LEDGER | OF_THE_WORKDIR)[name])
+    of = f" of {KEY}" if name in _told(sound)["trials"][0] else ""
+    assert any(path == "manifest.json" and text.startswith(f"its {name}{of} is ") for path, text in found)
+    assert not any("digest at its end" in text for _, text in found)
+
+
+@pytest.mark.parametrize("name", [*OF_THE_WORKDIR, "worker", "host"])
+def test_each_fact_that_is_in_workdir_is_held_against_it(sound: Proven, name: str) -> None:
+    _without_ledger(sound)
+    found = _resealed(sound, (OF_THE_LEDGER | OF_THE_WORKDIR)[name])
+    assert any(path == "manifest.json" and text.startswith(f"its {name} ") for path, text in found)
+
+
+def _drop(told: dict[str, Any]) -> None:
+    del told["trials"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(lambda told: told["trials"].append(told["trials"][0]), f"it tells of {KEY} 2 times", id="twice"),
+        pytest.param(_drop, "it does not tell of afl,libpng,readpng,1, which REPEAT asks for", id="one is gone"),
+        pytest.param(
+            lambda told: told.update(trials=[]), 'it tells of no trial of "afl", which FUZZERS asks for', id="all"
+        ),
+    ],
+)
+def test_what_the_campaign_file_asks_for_is_missed(
+    sound: Proven, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    _without_ledger(sound)
+    assert ("manifest.json", words) in _resealed(sound, change)
+
+
+def test_a_manifest_json_that_is_yet_to_be_written_anew_is_no_defect(tmp_path: Path) -> None:
+    """It is written as dispatch and collect end: what a person does to jobs in between is not in it."""
+    made = proven(tmp_path)
+    with closing(made.ledger):
+        tell_dispatched(made.workdir.root, made.ledger)  # as the campaign is extended
+        campaign, (dead,) = made.ledger.campaign(), made.ledger.jobs(JobState.DEAD)
+        assert campaign
+        made.ledger.save_job(replace(dead, attempts=2))
+        assert {one["fault"] for one in _checked(made, 1)["wrong"]} == {"missing"}
+        made.finish()
+        made.ledger.save_job(replace(dead, reason=Reason.DROPPED, message="dropped by a person"))
+        assert {one["fault"] for one in _checked(made, 1)["wrong"]} == {"missing"}
+        made.ledger.save_job(replace(dead, attempts=1))
+        assert f"its attempts of {trial_key(JOBS[3])} is 2, and should be 1" in [
+            one["message"] for one in _checked(made, 1)["wrong"]
+        ]
 
 
 @pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "no-ledger"])
@@ -521,9 +616,9 @@ def test_a_manifest_of_another_version_is_refused(sound: Proven) -> None:
 def test_what_manifest_json_tells(sound: Proven) -> None:
     told = _told(sound)
     assert told["made_by"] == "magma-remote dispatch"
-    assert told["campaign"]["text"] == TEXT
-    assert told["campaign"]["sha256"] == hashlib.sha256(TEXT.encode()).hexdigest()
-    assert told["campaign"]["settings"] == {"REPEAT": 4, "FUZZERS": ["afl"], "TIMEOUT": "20s"}
+    assert told["campaign"]["text"] == SOUND_TEXT
+    assert told["campaign"]["sha256"] == hashlib.sha256(SOUND_TEXT.encode()).hexdigest()
+    assert told["campaign"]["settings"] == {"REPEAT": 3, "FUZZERS": ["afl"], "TIMEOUT": "20s"}
     assert told["magma"] == {
         "commit": COMMIT,
         "dirty": True,
@@ -567,6 +662,6 @@ def test_an_extended_campaign_has_trials_to_come_and_is_no_other(sound: Proven) 
     assert (wrong["fault"], wrong["path"]) == ("missing", "ar/afl/libpng/readpng/3")
     tell_dispatched(sound.workdir.root, sound.ledger)
     (edition,) = _told(sound)["campaign"]["editions"]
-    digest = hashlib.sha256(TEXT.encode()).hexdigest()
+    digest = hashlib.sha256(SOUND_TEXT.encode()).hexdigest()
     assert (edition["sha256"], edition["jobs"], edition["until"]) == (digest, DONE, 2500.0)
     assert _checked(sound, 1)["wrong"] == [wrong]

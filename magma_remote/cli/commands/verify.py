@@ -10,7 +10,7 @@ import click
 
 from magma_remote.cli.aside import aside
 from magma_remote.cli.beside import print_json
-from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, ledger_of
+from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, ledger_of, settings_in
 from magma_remote.model.layout import Workdir
 from magma_remote.model.plain import plain
 from magma_remote.model.units import human_bytes
@@ -50,7 +50,13 @@ def verify(*, workdir: Path, as_json: bool, processes: int | None) -> None:
     there, as in a WORKDIR of Magma's captain. Its trials are then "unproven".
     """
     with ledger_of(workdir) as ledger:
-        verdict = verify_workdir(Workdir(workdir), ledger, processes=processes, on_progress=Progress("Checking trials"))
+        verdict = verify_workdir(
+            Workdir(workdir),
+            ledger,
+            settings=settings_in,
+            processes=processes,
+            on_progress=Progress("Checking trials"),
+        )
     if as_json:
         print_json(_members(verdict, workdir))
     else:

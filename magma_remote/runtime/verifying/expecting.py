@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import UsageError, WireError
 from magma_remote.model import told
@@ -12,19 +12,21 @@ from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import trial_key
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.files import read_file
+from magma_remote.runtime.verifying import facts
 from magma_remote.runtime.verifying.trial import Expected
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.experiment import read_experiment
-from magma_remote.runtime.workdir.provenance import file_digest, is_as_written
+from magma_remote.runtime.workdir.provenance import file_digest, is_as_written, told_of, worker_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry
+    from magma_remote.model.entries import CampaignEntry, JobEntry
     from magma_remote.model.layout import Workdir
     from magma_remote.model.told import Told, ToldTrial
     from magma_remote.ports import Ledger
+    from magma_remote.runtime.verifying.facts import Settings
 
 _LEDGER = "the ledger"
 _NOBODY = (
@@ -48,14 +50,21 @@ class Expectation:
     sealed: bool = False
 
 
-def expectation(workdir: Workdir, ledger: Ledger | None) -> Expectation:
-    """UsageError where manifest.json is of another version."""
+def expectation(workdir: Workdir, ledger: Ledger | None, settings: Settings | None = None) -> Expectation:
+    """`settings` gives a campaign file's keys and values by its text.
+
+    UsageError where manifest.json is of another version.
+    """
     found, wrongs = _read(workdir.root / PROVENANCE)
-    by_manifest = _of_manifest(found, wrongs) if found or wrongs else None
     campaign = ledger.campaign() if ledger else None
     if ledger and campaign:
-        return _of_ledger(ledger, campaign, found, by_manifest)
-    return by_manifest or _of_nobody(workdir)
+        by_manifest = _of_manifest(found, wrongs) if found or wrongs else None
+        known = facts.settings_in(campaign.text, settings)
+        return _of_ledger(_Place(workdir, ledger, known), campaign, found, by_manifest)
+    if found:
+        known = facts.settings_in(found.campaign.text or "", settings)
+        wrongs = (*wrongs, *map(_altered, facts.alone(found, known)))
+    return _of_manifest(found, wrongs) if found or wrongs else _of_nobody(workdir)
 
 
 def _read(path: Path) -> tuple[Told | None, tuple[Wrong, ...]]:
@@ -108,13 +117,13 @@ def _of_nobody(workdir: Workdir) -> Expectation:
 def _of_manifest(found: Told | None, wrongs: tuple[Wrong, ...]) -> Expectation:
     if found is None:
         return Expectation(wrongs=wrongs)
-    trials = tuple(map(_expected_of, found.trials))
-    wrongs = (*wrongs, *_campaign_wrongs(found, None))
+    trials = tuple(map(_expected_of, found.trials, found.members["trials"]))
+    wrongs = (*wrongs, *_campaign_wrongs(found, None), *map(_altered, facts.twice(found)))
     sealed = found.others is not None and found.campaign.state != CampaignState.OPEN.value
     return Expectation(trials=trials, expected=len(trials), wrongs=wrongs, others=found.others or {}, sealed=sealed)
 
 
-def _expected_of(trial: ToldTrial) -> Expected:
+def _expected_of(trial: ToldTrial, line: Mapping[str, Any]) -> Expected:
     return Expected(
         job=trial.job,
         done=trial.state is JobState.DONE,
@@ -123,6 +132,7 @@ def _expected_of(trial: ToldTrial) -> Expected:
         execution=trial.execution or "",
         execution_sha256=trial.execution_sha256,
         files=trial.files,
+        line=line,
     )
 
 
@@ -141,45 +151,71 @@ def _is_of(config_id: str | None, text: str, campaign: CampaignEntry) -> bool:
     return config_id == campaign.config_id and (text == campaign.text or file_digest(text) in known)
 
 
-def _of_ledger(ledger: Ledger, campaign: CampaignEntry, tells: Told | None, found: Expectation | None) -> Expectation:
+def _of_ledger(place: _Place, campaign: CampaignEntry, tells: Told | None, found: Expectation | None) -> Expectation:
     """The ledger is the truth; what manifest.json says of a trial that has its result is to agree with it."""
-    runs = {run.run: run for run in ledger.runs()}
-    entries = list(ledger.jobs())
-    over = campaign.state is not CampaignState.OPEN
-    notes = () if over else ("the campaign has not ended: trials that still run count as missing",)
+    over = campaign.ended_at is not None
     by_key = {trial_key(expected.job): expected for expected in found.trials} if found else {}
     wrongs = list(found.wrongs) if found else []
     if tells:
         wrongs += (wrong for wrong in _campaign_wrongs(tells, campaign) if wrong not in wrongs)
-        wrongs += _disagreements(entries, by_key) if over else ()
+    if tells and over:
+        wrongs += _disagreements(place.entries, by_key)
+        wrongs += map(_altered, facts.of_campaign(tells, place.workdir, place.ledger, place.settings))
+        wrongs += map(_altered, place.of_undone(by_key))
     elif not found and over:
         message = "it tells where the results come from: `magma-remote collect` writes it anew"
         wrongs.append(Wrong(fault=Fault.MISSING, path=PROVENANCE, message=message))
-    trials = tuple(_joined(entry, runs.get(entry.run or ""), by_key) for entry in entries)
+    trials = tuple(place.joined(entry, by_key.get(trial_key(entry.job)), over=over) for entry in place.entries)
     return Expectation(
         trials=trials,
         expected=len(trials),
         wrongs=tuple(wrongs),
-        notes=notes,
+        notes=() if over else ("the campaign has not ended: trials that still run count as missing",),
         others=found.others if found else {},
         sealed=over and found is not None and found.sealed,
     )
 
 
-def _joined(entry: JobEntry, run: RunEntry | None, by_manifest: Mapping[str, Expected]) -> Expected:
-    done = entry.state is JobState.DONE
-    why = f"{entry.reason.value if entry.reason else entry.state.value}: {entry.message or 'it is not complete'}"
-    told = by_manifest.get(trial_key(entry.job))
-    known = told if told and told.done else None
-    return Expected(
-        job=entry.job,
-        done=done,
-        why=why,
-        manifests={**({_LEDGER: run.manifest} if run and run.manifest else {}), **(known.manifests if known else {})},
-        execution=entry.run or "",
-        execution_sha256=known.execution_sha256 if known else None,
-        files=known.files if known else None,
-    )
+class _Place:
+    """A WORKDIR with its ledger, read once; `settings` are its campaign file's."""
+
+    def __init__(self, workdir: Workdir, ledger: Ledger, settings: Mapping[str, object]) -> None:
+        self.workdir = workdir
+        self.ledger = ledger
+        self.settings = settings
+        self.entries = list(ledger.jobs())
+        self._runs = {run.run: run for run in ledger.runs()}
+        self._names = worker_names(ledger)
+
+    def _told(self, entry: JobEntry) -> dict[str, Any]:
+        return told_of(entry, self._runs.get(entry.run or ""), self._names)
+
+    def of_undone(self, by_manifest: Mapping[str, Expected]) -> Iterator[str]:
+        """What manifest.json tells otherwise of trials without a result."""
+        for entry in self.entries:
+            known = by_manifest.get(trial_key(entry.job))
+            if known and known.line and entry.state is not JobState.DONE:
+                yield from facts.of_undone(self.workdir, entry.job, known.line, self._told(entry))
+
+    def joined(self, entry: JobEntry, by_manifest: Expected | None, *, over: bool) -> Expected:
+        """What both say of a trial."""
+        run, done = self._runs.get(entry.run or ""), entry.state is JobState.DONE
+        why = f"{entry.reason.value if entry.reason else entry.state.value}: {entry.message or 'it is not complete'}"
+        by_ledger = {_LEDGER: run.manifest} if run and run.manifest else {}
+        expected = Expected(job=entry.job, done=done, why=why, manifests=by_ledger, execution=entry.run or "")
+        if not (by_manifest and by_manifest.done and by_manifest.line):
+            return expected
+        told = self._told(entry)
+        if not over:  # a worker may have another name by now
+            told["worker_name"] = by_manifest.line.get("worker_name")
+        return replace(
+            expected,
+            manifests={**by_ledger, **by_manifest.manifests},
+            execution_sha256=by_manifest.execution_sha256,
+            files=by_manifest.files,
+            line=by_manifest.line,
+            told=told,
+        )
 
 
 def _disagreements(entries: list[JobEntry], by_manifest: Mapping[str, Expected]) -> Iterator[Wrong]:

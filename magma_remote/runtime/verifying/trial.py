@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magma_remote.errors import MagmaRemoteError
 from magma_remote.model.layout import Workdir, trial_key
 from magma_remote.model.manifest import Entry, Kind, Manifest, read
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.files import read_file
+from magma_remote.runtime.verifying.facts import of_done
+from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS, execution_path, manifest_path
 from magma_remote.runtime.workdir.manifest import scan_below
 from magma_remote.runtime.workdir.provenance_trial import digest_of, read_object
@@ -29,7 +31,8 @@ class Expected:
     """A trial that was asked for; `done` if a result of it was merged, else `why` says what became of it.
 
     `manifests` are the digests of its manifest, by who names it; `execution` the run whose result it is, empty where
-    that is not known. `execution_sha256` and `files` are what manifest.json says.
+    that is not known. `execution_sha256` and `files` are what manifest.json says, `line` is all that it tells of the
+    trial, and `told` what the ledger does, None without one.
     """
 
     job: Job
@@ -39,6 +42,8 @@ class Expected:
     execution: str = ""
     execution_sha256: str | None = None
     files: Mapping[str, str] | None = None
+    line: Mapping[str, Any] | None = None
+    told: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,8 @@ class TrialCheck:
         wrongs += problems
         if manifest is None:
             return Checked(wrongs=(*wrongs, *self._standing(entry)))
+        if not wrongs:
+            wrongs += self._line(expected, manifest)
         inside = [found for found in manifest.entries if found.path.startswith(f"{entry}/")]
         seen: list[Entry] = []
         wrongs += self._contents(entry, inside, seen)
@@ -106,6 +113,18 @@ class TrialCheck:
         elif expected.execution and run != expected.execution:
             yield Wrong(fault=Fault.ALTERED, path=name, message=f"it tells of another run than {expected.execution}")
 
+    def _line(self, expected: Expected, manifest: Manifest) -> Iterator[Wrong]:
+        """What manifest.json tells otherwise than the ledger and the trial's record, where that is as it was."""
+        record = f"trials/{trial_key(expected.job)}.json"
+        listed = [entry.sha256 for entry in manifest.entries if entry.path == record]
+        try:
+            if expected.line is None or listed != [digest_of(self.workdir.root / record)]:
+                return
+            for message in of_done(self.workdir, expected.job, expected.line, expected.told):
+                yield Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=message)
+        except OSError:
+            return  # it is named where all files of its folder are compared
+
     def _manifest(self, expected: Expected) -> tuple[Manifest | None, list[Wrong]]:
         name = f"{MANIFESTS}/{trial_key(expected.job)}.json"
         try:
@@ -130,7 +149,7 @@ class TrialCheck:
         files = {entry.path: entry.sha256 for entry in manifest.entries if entry.kind is Kind.FILE}
         if expected.files is not None and expected.files != files:
             message = f"its digests of {trial_key(expected.job)} are not those of {name}"
-            wrongs.append(Wrong(fault=Fault.ALTERED, path="manifest.json", message=message))
+            wrongs.append(Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=message))
         return manifest, wrongs
 
     def _standing(self, entry: str) -> Iterator[Wrong]:

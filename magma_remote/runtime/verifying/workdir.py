@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.layout import Workdir
     from magma_remote.ports import Ledger
+    from magma_remote.runtime.verifying.facts import Settings
 
 _DEPTH = 4  # ar/FUZZER/TARGET/PROGRAM/RUN
 
@@ -30,11 +31,13 @@ def verify_workdir(
     workdir: Workdir,
     ledger: Ledger | None,
     *,
+    settings: Settings | None = None,
     processes: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:
     """What is missing, altered or extra; `on_progress` is told how many trials are checked, and of how many.
 
+    `settings` gives a campaign file's keys and values by its text, ConfigError where it is none.
     UsageError where it is no WORKDIR, StorageError where it cannot be read.
     """
     with storage_errors("look at the disk"):
@@ -42,7 +45,7 @@ def verify_workdir(
             raise UsageError(
                 f"{workdir.root} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/"
             )
-        known = expectation(workdir, ledger)
+        known = expectation(workdir, ledger, settings)
         checked = each(TrialCheck(workdir), known.trials, processes=processes, on_progress=on_progress)
         flat = Flat(workdir, known, checked)
         found = each(FlatCheck(workdir), flat.tasks(), processes=processes)

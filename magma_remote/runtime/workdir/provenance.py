@@ -13,7 +13,7 @@ from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from magma_remote.model.entries import CampaignState, JobState
+from magma_remote.model.entries import JobState
 from magma_remote.model.told import VERSION
 from magma_remote.runtime.files import open_file, sync_folder
 from magma_remote.runtime.storage import storage_errors
@@ -45,26 +45,45 @@ def write_provenance(workdir: Workdir, ledger: Ledger, settings: Mapping[str, ob
     StorageError where it cannot be written. Called again, it tells of what is there by then.
     """
     with storage_errors(_AGAIN):
-        campaign = ledger.campaign()
-        origin = read_origin(workdir)
+        members = {**members_of(workdir, ledger, settings), "others": _others(workdir, ledger)}
         runs = {run.run: run for run in ledger.runs()}
-        workers = {entry.worker: entry.heartbeat for entry in ledger.workers()}
-        names = {worker: beat.name for worker, beat in workers.items()}
-        members = {
-            **head("magma-remote dispatch", origin),
-            "campaign": _campaign(campaign, settings),
-            "magma": {**UNKNOWN, **mapping(origin, "magma")},
-            "workers": [
-                {"worker": worker, "name": beat.name, "host": beat.host, "version": beat.version or None}
-                for worker, beat in workers.items()
-            ],
-        }
-        members["others"] = _others(workdir, ledger, campaign)
-        members["magma"]["later"] = entries(origin, "later")
-        members["magma"]["tree"] = campaign.tree or None if campaign else None
+        names = worker_names(ledger)
         pins = {f"{pin.image.fuzzer}/{pin.image.target}": pin.image.manifest for pin in ledger.pins()}
-        trials = (_trial(workdir, entry, runs.get(entry.run or ""), names) for entry in ledger.jobs())
+        trials = (
+            trial_facts(
+                workdir,
+                entry.job,
+                told_of(entry, runs.get(entry.run or ""), names),
+                done=entry.state is JobState.DONE,
+            )
+            for entry in ledger.jobs()
+        )
         return write(workdir, members, trials, pins)
+
+
+def members_of(workdir: Workdir, ledger: Ledger, settings: Mapping[str, object]) -> dict[str, Any]:
+    """What there is to tell of a dispatched campaign as a whole, but for what `others` are."""
+    campaign, origin = ledger.campaign(), read_origin(workdir)
+    return {
+        **head("magma-remote dispatch", origin),
+        "campaign": _campaign(campaign, settings),
+        "magma": {
+            **UNKNOWN,
+            **mapping(origin, "magma"),
+            "later": entries(origin, "later"),
+            "tree": campaign.tree or None if campaign else None,
+        },
+        "workers": [
+            {"worker": entry.worker, "name": beat.name, "host": beat.host, "version": beat.version or None}
+            for entry in ledger.workers()
+            for beat in [entry.heartbeat]
+        ],
+    }
+
+
+def worker_names(ledger: Ledger) -> dict[str, str]:
+    """What people call each worker."""
+    return {entry.worker: entry.heartbeat.name for entry in ledger.workers()}
 
 
 def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,14 +98,15 @@ def head(made_by: str, origin: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _others(workdir: Workdir, ledger: Ledger, campaign: CampaignEntry | None) -> dict[str, str]:
+def _others(workdir: Workdir, ledger: Ledger) -> dict[str, str]:
     """Build logs that no trial brought, since the dispatcher builds too; once the campaign is over they are as known.
 
     One that was known and is gone stays known: it is missed then.
     """
     known = {name: str(sha256) for name, sha256 in mapping(read_object(workdir.root / PROVENANCE), "others").items()}
     found = dict(build_logs(workdir, [entry.job for entry in ledger.jobs(JobState.DONE)], known))
-    is_open = campaign is not None and campaign.state is CampaignState.OPEN
+    campaign = ledger.campaign()
+    is_open = campaign is not None and campaign.ended_at is None
     return {name: sha256 if is_open else known.get(name, sha256) for name, sha256 in found.items()}
 
 
@@ -107,10 +127,10 @@ def _campaign(campaign: CampaignEntry | None, settings: Mapping[str, object]) ->
     }
 
 
-def _trial(workdir: Workdir, entry: JobEntry, run: RunEntry | None, names: Mapping[str, str]) -> dict[str, Any]:
-    """Of a trial without a result only what the ledger says."""
+def told_of(entry: JobEntry, run: RunEntry | None, names: Mapping[str, str]) -> dict[str, Any]:
+    """What the ledger tells of a trial, as `trial_facts` takes it; `names` are the workers'."""
     done = entry.state is JobState.DONE
-    told = {
+    return {
         "state": entry.state.value,
         "reason": None if done else (entry.reason.value if entry.reason else None),
         "message": None if done else (entry.message or None),
@@ -123,7 +143,6 @@ def _trial(workdir: Workdir, entry: JobEntry, run: RunEntry | None, names: Mappi
         "started_at": run.started_at if run else None,
         "ended_at": run.ended_at if run else None,
     }
-    return trial_facts(workdir, entry.job, told, done=done)
 
 
 def write(
@@ -168,9 +187,7 @@ def _told(path: Path) -> Iterator[bytes]:
 
 
 def _texts(members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]) -> Iterator[str]:
-    images: dict[str, dict[str, Any]] = {
-        pair: {"manifest": manifest, "recipes": [], "ids": []} for pair, manifest in pins.items()
-    }
+    images = images_of((), pins)
     for key, value in members.items():
         yield f"{'{' if key == 'version' else ''}{json.dumps(key)}: {json.dumps(value)},\n"
     yield '"trials": ['
@@ -180,9 +197,19 @@ def _texts(members: Mapping[str, Any], trials: Iterable[Mapping[str, Any]], pins
     yield f'\n],\n"images": {json.dumps(images)},\n'
 
 
+def images_of(trials: Iterable[Mapping[str, Any]], pins: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """For each pair the manifest that it is pinned to, and what its trials' lines tell of their images."""
+    images: dict[str, dict[str, Any]] = {
+        pair: {"manifest": manifest, "recipes": [], "ids": []} for pair, manifest in pins.items()
+    }
+    for trial in trials:
+        _note_image(images, trial)
+    return images
+
+
 def _note_image(images: dict[str, dict[str, Any]], trial: Mapping[str, Any]) -> None:
     pair = f"{trial['fuzzer']}/{trial['target']}"
     found = images.setdefault(pair, {"manifest": None, "recipes": [], "ids": []})
-    for key, value in (("recipes", trial["recipe"]), ("ids", trial["image"])):
+    for key, value in (("recipes", trial.get("recipe")), ("ids", trial.get("image"))):
         if value and value not in found[key]:
             found[key].append(value)
