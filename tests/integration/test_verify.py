@@ -117,7 +117,6 @@ def _link(root: Path) -> None:
 LOG = "log/afl_libpng_readpng_0_container.log"
 POC = "poc/afl_libpng_readpng_AAH001.0123abcd"
 BUILD = "log/afl_libpng_build_10.0.0.1.log"
-NO_FILE = "it is no file, folder or link"
 
 
 def _pipe(path: str) -> Callable[[Path], None]:
@@ -187,6 +186,8 @@ DEFECTS = {
     "folders without end": (_deep, [("extra", f"{ENTRY}/{'/'.join('d' * (depth + 1))}") for depth in range(1500)]),
     "missing manifest.json": (_unlink("manifest.json"), [("missing", "manifest.json")]),
     "damaged manifest.json": (_write("manifest.json", "{"), [("altered", "manifest.json")]),
+    "damaged origin.json": (_write("origin.json", "{}"), [("altered", "origin.json")]),
+    "pipe for origin.json": (_pipe("origin.json"), [("altered", "origin.json")]),
     "emptied manifest.json": (_write("manifest.json", "{}"), [("altered", "manifest.json")]),
 }
 

@@ -13,9 +13,10 @@ from magma_remote.model.layout import trial_key
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.files import read_file
 from magma_remote.runtime.verifying import facts
-from magma_remote.runtime.verifying.trial import Expected
+from magma_remote.runtime.verifying.trial import Expected, unreadable
 from magma_remote.runtime.workdir.asked import PROVENANCE
 from magma_remote.runtime.workdir.experiment import read_experiment
+from magma_remote.runtime.workdir.origin import ORIGIN, is_noted
 from magma_remote.runtime.workdir.provenance import file_digest, is_as_written, told_of, worker_names
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _of_ledger(place: _Place, campaign: CampaignEntry, tells: Told | None, found
         wrongs += (wrong for wrong in _campaign_wrongs(tells, campaign) if wrong not in wrongs)
     if tells and over:
         wrongs += _disagreements(place.entries, by_key)
-        wrongs += map(_altered, facts.of_campaign(tells, place.workdir, place.ledger, place.settings))
+        wrongs += _of_campaign(place, tells)
         wrongs += map(_altered, place.of_undone(by_key))
     elif not found and over:
         message = "it tells where the results come from: `magma-remote collect` writes it anew"
@@ -174,6 +175,16 @@ def _of_ledger(place: _Place, campaign: CampaignEntry, tells: Told | None, found
         others=found.others if found else {},
         sealed=over and found is not None and found.sealed,
     )
+
+
+def _of_campaign(place: _Place, tells: Told) -> list[Wrong]:
+    try:
+        wrongs = list(map(_altered, facts.of_campaign(tells, place.workdir, place.ledger, place.settings)))
+        damaged = (place.workdir.root / ORIGIN).exists() and not is_noted(place.workdir)
+    except OSError as error:
+        return [unreadable(ORIGIN, error)]
+    message = "it is not as this program writes it; manifest.json has what it told"
+    return [*wrongs, *([Wrong(fault=Fault.ALTERED, path=ORIGIN, message=message)] if damaged else ())]
 
 
 class _Place:

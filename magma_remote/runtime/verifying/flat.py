@@ -11,7 +11,7 @@ from magma_remote.model.manifest import Entry, Kind, from_wire, to_wire
 from magma_remote.model.pocs import INDEX, listed_in
 from magma_remote.model.verdict import Fault, Wrong
 from magma_remote.runtime.files import read_file, standing_in
-from magma_remote.runtime.verifying.trial import FLAT, NO_FILE, difference, unreadable
+from magma_remote.runtime.verifying.trial import FLAT, difference, unreadable
 from magma_remote.runtime.workdir.manifest import scan_entry
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class FlatCheck:
         except OSError as error:
             return Looked(wrong=unreadable(task.name, error))
         if found is None or found.kind is not Kind.FILE:
-            return Looked(wrong=Wrong(fault=Fault.EXTRA, path=task.name, message=NO_FILE))
+            return Looked(wrong=Wrong(fault=Fault.EXTRA, path=task.name, message="it is no file"))
         other_mode = bool(task.listed) and all(entry.mode != found.mode for entry in task.listed)
         return Looked(wrong=_wrong(task, found), size=found.size, other_mode=other_mode)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from magma_remote.model.jobs import Job
 
-NO_FILE = "it is no file, folder or link"
 FLAT = ("log", "poc", "trials")
 
 
@@ -174,7 +173,7 @@ class TrialCheck:
         here, there = {found.path: found for found in seen}, {one.path: one for one in listed}
         yield from (Wrong(fault=Fault.MISSING, path=path) for path in there if path not in here)
         yield from (Wrong(fault=Fault.EXTRA, path=path) for path in here if path not in there)
-        yield from (Wrong(fault=Fault.EXTRA, path=path, message=NO_FILE) for path in strange)
+        yield from (Wrong(fault=Fault.EXTRA, path=path, message="it is no file, folder or link") for path in strange)
         for path, one in there.items():
             if path in here and (what := difference(here[path], one)):
                 yield Wrong(fault=Fault.ALTERED, path=path, message=what)

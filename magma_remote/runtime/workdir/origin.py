@@ -45,6 +45,11 @@ def read_origin(workdir: Workdir) -> dict[str, Any]:
     return {**known, "versions": mapping(told, "versions"), "at": since, **found}
 
 
+def is_noted(workdir: Workdir) -> bool:
+    """Whether origin.json itself says something of a tree."""
+    return bool(mapping(read_object(workdir.root / ORIGIN), "magma"))
+
+
 def note_origin(workdir: Workdir, magma: Mapping[str, Any]) -> None:
     """Keep what is known of the Magma tree as the campaign begins; what was noted first stays."""
     path = workdir.root / ORIGIN
