@@ -10,7 +10,7 @@ help:  ## list the targets
 setup:  ## .venv from the pins; Docker Engine, base image and core_pattern where they are missing
 	@$(PYTHON) -m scripts.setup
 
-controller:  ## .venv with Ansible and its collection alone: for a machine that only sets up others
+controller:  ## .venv alone, with Ansible, its collection and this program: for a machine that only sets up others
 	@$(PYTHON) -m scripts.setup --controller
 
 demo: setup  ## the three commands on this machine: deploy, a real campaign, collect, and a table of its bugs

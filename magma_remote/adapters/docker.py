@@ -93,7 +93,7 @@ class DockerRunner:
     def bases(self, image: str) -> tuple[str, ...]:
         """See `Runner.bases`."""
         with engine_errors(f"for image {image}"):
-            labels = self.api.inspect_image(image)["Config"].get("Labels") or {}
+            labels = (self.api.inspect_image(image).get("Config") or {}).get("Labels") or {}
         return tuple(labels.get(BASES_LABEL, "").split())
 
     def image_id(self, name: str) -> str | None:

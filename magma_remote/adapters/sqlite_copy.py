@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,15 +32,19 @@ def read_ledger(path: Path) -> Iterator[SqliteLedger]:
     where its writer has made what SQLite needs.
     """
     with ExitStack() as held:
-        folder = Path(
-            held.enter_context(tempfile.TemporaryDirectory(prefix="magma-remote-", ignore_cleanup_errors=True))
-        )
-        copy = folder / path.name
+        copy = _folder(held) / path.name
         here = copy if _copied(path, copy) else path
         try:
             yield held.enter_context(closing(SqliteLedger.open_existing(here, read_only=True)))
         except LedgerError as error:  # its message is to name the one that the user knows
             raise type(error)(str(error).replace(str(copy), str(path))) from error
+
+
+def _folder(held: ExitStack) -> Path:
+    """For the copy, while `held` is; one that is not there where none can be made."""
+    with suppress(OSError):
+        return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="magma-remote-", ignore_cleanup_errors=True)))
+    return Path("/nonexistent")
 
 
 def _copied(path: Path, copy: Path) -> bool:

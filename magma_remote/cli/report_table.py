@@ -29,7 +29,8 @@ def print_counts(report: Report, stream: TextIO) -> None:
         cell = report.overall.cell(fuzzer)
         if cell:
             found = (distinct(cell, Kind.TRIGGERED), distinct(cell, Kind.REACHED))
-            table.add_row(plain(fuzzer), _mean(cell), *found, f"{cell.n} of {cell.expected}")
+            partly = f", {cell.partly} watched in part" if cell.partly else ""
+            table.add_row(plain(fuzzer), _mean(cell), *found, f"{cell.n} of {cell.expected}{partly}")
     Console(file=stream, width=None if stream.isatty() else _ANY_WIDTH, highlight=False, markup=False).print(table)
 
 

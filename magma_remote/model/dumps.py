@@ -25,7 +25,7 @@ LARGEST = 1 << 20
 _ABOVE_ZERO = re.compile(rb"[1-9][0-9]*")
 _LONGEST_PATTERN = 1 << 14  # characters of a row whose form is worth a pattern
 _KINDS = ("_R", "_T")
-_LONGEST_STAMP = 18  # digits
+_LONGEST_STAMP = 15  # digits: every reader of JSON keeps such a number
 _DRIFT = 0.01  # of TIMEOUT; dumping takes some 20 ms a poll
 
 

@@ -66,7 +66,7 @@ def members(body: str | bytes, kind: str, version: int = VERSION) -> dict[str, A
         raise WireError(f"a message of kind {kind} was expected, this is no JSON: {error}") from error
     told = found.pop("v", None) if isinstance(found, dict) else None
     if type(told) is not int or told != version:
-        raise WireError(f"a message is not of version {version}: update the older host")
+        raise WireError(f"a message of kind {kind} is not of version {version}: update the older of both sides")
     if found.pop("kind", None) != kind:
         raise WireError(f"a message of kind {kind} was expected, this is another")
     return dict(found)

@@ -76,7 +76,7 @@ def _overall_cell(fuzzer: str, own: Sequence[Group], targets: Sequence[str]) -> 
         fuzzer=fuzzer,
         n=n,
         expected=max(group.expected for group in own),
-        partly=min(n, max(group.partly for group in own)),
+        partly=sum(map(any, list(zip(*(group.cut for group in own), strict=False))[:n])),
         spread={kind: describe(counts[kind]) for kind in Kind},
         distinct={kind: sum(len(group.seen[kind]) for group in own) for kind in Kind},
         why=why,

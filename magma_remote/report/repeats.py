@@ -45,15 +45,15 @@ class Group:
     """A fuzzer on a target. `ends` has the counted repeats, by RUN, with the time up to which each was watched.
 
     `first` are the stamps in counted repeats, kind → bug → RUN → seconds; `seen` the bugs of all trials that are
-    there, so that a bug found beside a missing trial is not lost. `expected` counts the repeats that were to be,
-    `partly` those that are counted and were watched for a part of their time.
+    there, so that a bug found beside a missing trial is not lost. `expected` counts the repeats that were to be; `cut`
+    says of each that is counted whether it was watched for a part of its time.
     """
 
     fuzzer: str
     target: str
     programs: tuple[str, ...]
     expected: int
-    partly: int
+    cut: tuple[bool, ...]
     ends: Mapping[int, float]
     first: Mapping[Kind, Mapping[str, Mapping[int, float]]]
     seen: Mapping[Kind, frozenset[str]]
@@ -62,6 +62,11 @@ class Group:
     def n(self) -> int:
         """How many repeats are counted."""
         return len(self.ends)
+
+    @property
+    def partly(self) -> int:
+        """How many of them were watched for a part of their time."""
+        return sum(self.cut)
 
     def counts(self, kind: Kind) -> dict[int, int]:
         """RUN → how many bugs the repeat saw."""
@@ -119,7 +124,7 @@ def _group(
         target=key[1],
         programs=tuple(sorted(programs)),
         expected=max(repeat, len({*runs, *(missing.run for missing in lost)})),
-        partly=sum(end < horizon.seconds for end in ends.values()) if horizon.known else 0,
+        cut=tuple(horizon.known and end < horizon.seconds for end in ends.values()),
         ends=ends,
         first={kind: _first(counted, kind, horizon) for kind in Kind},
         seen={kind: frozenset(bug for trial in there for bug in stamps_of(trial, kind)) for kind in Kind},

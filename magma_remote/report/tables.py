@@ -71,7 +71,7 @@ def times(report: Report) -> Iterator[Row]:
                     "expected": of.expected,
                     "watched_in_part": of.partly,
                     "count": of.count,
-                    "in_an_incomplete_repeat_only": of.elsewhere,
+                    "seen_elsewhere_only": of.elsewhere,
                     "share_low": low,
                     "share_high": high,
                     "restricted_to": horizons[bug.target],

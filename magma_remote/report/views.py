@@ -60,7 +60,7 @@ def leader(report: Report) -> str:
     if level:
         text += f"; not told apart from it: {', '.join(level)}"
     elif apart:
-        text += ", told apart from every other"
+        text += ", told apart from all that it was compared with"
     left_out = [
         f"{cell.fuzzer} ({cell.why or 'it ran other programs'})"
         for cell in report.overall.cells
@@ -119,6 +119,7 @@ def bug_line(bug: Bug) -> str:
     count, n = bug.total(Kind.TRIGGERED)
     text = f"Triggered in {of(count, n)} repeats"
     text += f" of the {whole(planned(bug))} planned" if planned(bug) > n else ""
+    text += f", {whole(partly(bug))} of them watched in part" if partly(bug) else ""
     without: dict[str, list[str]] = {}
     for finder in bug.finders:
         if not finder.triggered.count:
@@ -140,7 +141,11 @@ def reached_line(bug: Bug) -> str:
     """Who came how often to a bug that no counted repeat triggered."""
     who = [
         f"{finder.fuzzer} {count_text(finder.reached)}"
-        + (" (triggered in a repeat that does not count)" if finder.triggered.elsewhere else "")
+        + (
+            " (triggered in a repeat that is not complete, or after it was watched)"
+            if finder.triggered.elsewhere
+            else ""
+        )
         for finder in bug.finders
         if finder.reached.seen or finder.triggered.seen
     ]
@@ -171,6 +176,11 @@ def panel_label(finder: Finder, bug: Bug) -> str:
     )
 
 
+def partly(bug: Bug) -> int:
+    """How many counted repeats of all fuzzers were watched for a part of their time."""
+    return sum(finder.triggered.partly for finder in bug.finders)
+
+
 def planned(bug: Bug) -> int:
     """How many repeats of all fuzzers were to be."""
     return sum(finder.triggered.expected for finder in bug.finders)
@@ -184,12 +194,14 @@ def difference(bug: Bug, x: str, y: str) -> str:
     return f"{short_time(abs(seconds))} {'sooner' if seconds > 0 else 'later'}" if seconds else "alike"
 
 
-def plain(value: object) -> str:
-    """A setting or a fact as a person would write it; one that would fill pages is counted."""
+def plain(value: object, where: str) -> str:
+    """A setting or a fact as a person would write it; of one that would fill pages it is said `where` it is whole."""
     text = _plain(value)
-    if len(text) <= _LONGEST or not isinstance(value, Sized):
+    if len(text) <= _LONGEST:
         return text
-    return f"{len(value)} entries: see facts in data/report.json"
+    if isinstance(value, Sized) and not isinstance(value, str):
+        return f"{len(value)} entr{'y' if len(value) == 1 else 'ies'}: see {where} in data/report.json"
+    return f"{text[:_LONGEST]}… (whole under {where} in data/report.json)"
 
 
 def _plain(value: object) -> str:

@@ -197,6 +197,28 @@ def test_run_ties_nothing_together_across_targets() -> None:
     assert (cell.n, cell.expected, spread and spread.mean) == (1, 2, 3.0)
 
 
+@pytest.mark.parametrize(
+    ("cut", "partly"),
+    [
+        pytest.param(["png 0", "tiff 1"], 2, id="another repeat of each"),
+        pytest.param(["png 0", "tiff 0"], 1, id="the same of each"),
+        pytest.param(["tiff 2"], 0, id="one that is not added up"),
+    ],
+)
+def test_repeats_of_all_targets_are_watched_in_part_where_any_of_theirs_is(cut: list[str], partly: int) -> None:
+    found = experiment(
+        *(
+            trial(f"a/{target}/p/{run}", last=10 if f"{target} {run}" in cut else 60)
+            for target in ("png", "tiff")
+            for run in range(3)
+            if (target, run) != ("png", 2)
+        ),
+        missing=(lost("a/png/p/2"),),
+    )
+    (cell,) = analyse(found).overall.cells
+    assert (cell.n, cell.partly) == (2, partly)
+
+
 def test_who_ran_elsewhere_is_not_compared_for_that_reason() -> None:
     report = analyse(experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/png/p/0")))
     (pair,) = report.overall.pairs

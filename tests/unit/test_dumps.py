@@ -151,3 +151,9 @@ def test_a_stamp_that_stands_twice_is_told() -> None:
 )
 def test_names_of_dumps(name: str, expected: bool) -> None:
     assert is_stamp(name) is expected
+
+
+def test_a_stamp_is_a_number_that_every_reader_keeps() -> None:
+    assert is_stamp("9" * 15)
+    assert int("9" * 15) < 2**53
+    assert not is_stamp("1" + "0" * 15)

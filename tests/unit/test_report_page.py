@@ -62,6 +62,10 @@ SHAPES = {
         trial("b/tiff/p/0", bases=("ubuntu:18.04@sha256:fedcba9876543210", "x@sha256:00")),
         trial("b/png/p/0", bases=("ubuntu:18.04@sha256:0123456789abcdef", "x@sha256:00")),
     ),
+    "watched-in-part": experiment(
+        *(trial(f"a/tiff/p/{run}", triggered={"T1": 5}, last=10) for run in range(3)),
+        *(trial(f"b/tiff/p/{run}", triggered={"T1": 4}) for run in range(3)),
+    ),
     "one-machine": experiment(trial("a/tiff/p/0", machine=Machine(host="w1", cpu="Fast", docker="20.10"))),
     "odd": experiment(trial("a/tiff/p/0", problems=("stamps have a gap of 40 s",)), trial("b/tiff/p/0")),
 }
@@ -145,12 +149,15 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("nothing-found", "No fuzzer reached a bug."),
         ("all-missing", "No trial is here: nothing is known of what it found."),
         ("other-targets", "Left out, since one fuzzer alone ran there: png, tiff."),
-        ("reached-only", "Reached, but triggered in no counted repeat"),
+        ("reached-only", "Reached, but triggered in no complete repeat while it was watched"),
         ("all-alike", "5 s (no interval: all repeats alike)"),
         ("one-repeat", "(no interval: one repeat)"),
         ("other-targets", "it did not run on png"),
-        ("in-an-incomplete-repeat", "in a repeat that does not count"),
-        ("in-an-incomplete-repeat", "triggered in no counted repeat"),
+        ("in-an-incomplete-repeat", "in a repeat that is not complete, or after it was watched"),
+        ("in-an-incomplete-repeat", "triggered in no complete repeat while it was watched"),
+        ("all-missing", "On which machines trials ran is not written down here"),
+        ("watched-in-part", "Triggered in 6 of 6 repeats, 3 of them watched in part, by every fuzzer."),
+        ("watched-in-part", "6 of 6 3 watched in part 6 of 6 2 of 2 b 4 s (no interval: all repeats alike)"),
         ("two-machines", "Trials ran on CPUs of different models: Fass (1 trial), Fast (3 trials)."),
         ("two-machines", "a b w0 Fass – 0 1 w1 Fast – 0 1 w1 Fast 6.1 2 0"),  # noqa: RUF001 - an en dash, as the page has it
         (

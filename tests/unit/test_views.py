@@ -30,7 +30,7 @@ def test_the_leader_is_told_apart_only_from_whom_it_was_compared_with() -> None:
         missing=(lost("c/tiff/p/0"),),
     )
     said = leader(analyse(found))
-    assert "told apart from every other. " in said
+    assert "told apart from all that it was compared with. " in said
     assert said.endswith("Not compared with it: c (no repeat is complete on tiff).")
 
 
@@ -133,7 +133,9 @@ def test_tests_that_cannot_tell_are_named(repeats: int, bugs: int, can_tell: boo
         ({"afl,tiff": ["a", "b"], "x": 1}, "afl,tiff: a, b; x: 1"),
         ({"commit": None, "changes": ["M a"]}, "commit: not known; changes: M a"),
         ({str(number): "sha256:" + "0" * 64 for number in range(200)}, "200 entries: see facts in data/report.json"),
+        ({"a": "x" * 1600}, "1 entry: see facts in data/report.json"),
+        ("x" * 1600, "x" * 1500 + "… (whole under facts in data/report.json)"),
     ],
 )
 def test_a_setting_or_fact_is_for_people(value: object, text: str) -> None:
-    assert plain(value) == text
+    assert plain(value, "facts") == text

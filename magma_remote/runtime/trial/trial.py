@@ -87,9 +87,8 @@ class Trial:
             digest=self._image.digest,
             started_at=time.time(),
         )
-        with suppress(EngineError):  # the container's start will say what is wrong with the engine
-            facts = replace(facts, machine=self._site.runner.machine(), bases=self._site.runner.bases(self._image.id))
         try:
+            facts = self._told(facts)
             result = self._fuzz(facts)
             if result.complete:
                 result = self._keep(result)
@@ -102,6 +101,14 @@ class Trial:
         if not self._cache.complete.exists():
             self._cache.remove()
         return self._record(result)
+
+    def _told(self, facts: Result) -> Result:
+        """With what the engine says; where it does not, the container's start will tell what is wrong with it."""
+        with suppress(EngineError):
+            facts = replace(facts, machine=self._site.runner.machine())
+        with suppress(EngineError):
+            facts = replace(facts, bases=self._site.runner.bases(self._image.id))
+        return facts
 
     def stop(self) -> None:
         """End it now: what was not complete by then is a failure."""

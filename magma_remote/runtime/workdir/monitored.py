@@ -70,10 +70,10 @@ class Reading:
 
     def _was_not_launched(self, trial: Trial) -> bool:
         """Captain archives a trial whose seeds were all pruned as it does every other one; ours were judged."""
-        if self._record(trial).exists():
-            return False
         log = self.workdir.logs / f"{'_'.join(map(str, trial))}_container.log"
         try:
+            if self._record(trial).exists():
+                return False
             with open_file(log) as lines:
                 return not any(_LAUNCHED in line for line in lines)
         except OSError:
