@@ -74,6 +74,16 @@ def test_a_closed_folder_of_trials_is_named(workdir: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="who owns a file opens it, and may read it then")
+@pytest.mark.parametrize("name", ["big", "findings"])
+def test_a_closed_file_or_folder_of_a_trial_is_named(workdir: Path, name: str) -> None:
+    (workdir / ENTRY / name).chmod(0)
+    (workdir / ENTRY / "monitor/5").unlink()
+    ((_, path, message), missing) = _wrongs(workdir)
+    assert (path, missing) == (f"{ENTRY}/{name}", ("missing", f"{ENTRY}/monitor/5", ""))
+    assert message == "it cannot be read: Operation not permitted"
+
+
 def test_a_closed_folder_of_logs_is_named(workdir: Path) -> None:
     (workdir / "log").chmod(0)
     names = ["afl_libpng_build_10.0.0.1", *(f"afl_libpng_readpng_{run}_container" for run in range(DONE))]

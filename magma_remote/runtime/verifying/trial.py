@@ -164,19 +164,27 @@ class TrialCheck:
         if wrong := list(self._standing(entry)):
             yield from wrong
             return
-        strange: list[str] = []
+        odd: dict[str, OSError | None] = {}
         try:
-            seen += scan_below(folder, entry, strange)
+            seen += scan_below(folder, entry, odd)
         except OSError as error:
             yield unreadable(entry, error)
             return
+        closed = {path: error for path, error in odd.items() if error}
         here, there = {found.path: found for found in seen}, {one.path: one for one in listed}
-        yield from (Wrong(fault=Fault.MISSING, path=path) for path in there if path not in here)
+        gone = (path for path in there if path not in here and not _is_within(path, closed))
+        yield from (Wrong(fault=Fault.MISSING, path=path) for path in gone)
         yield from (Wrong(fault=Fault.EXTRA, path=path) for path in here if path not in there)
-        yield from (Wrong(fault=Fault.EXTRA, path=path, message="it is no file, folder or link") for path in strange)
+        for path, found in odd.items():
+            message = "it is no file, folder or link"
+            yield unreadable(path, found) if found else Wrong(fault=Fault.EXTRA, path=path, message=message)
         for path, one in there.items():
             if path in here and (what := difference(here[path], one)):
                 yield Wrong(fault=Fault.ALTERED, path=path, message=what)
+
+
+def _is_within(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def unreadable(path: str, error: OSError) -> Wrong:

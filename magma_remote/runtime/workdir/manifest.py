@@ -97,12 +97,13 @@ def scan(folder: Path, *, hashed: bool) -> Iterator[Entry]:
     yield from (entry for entry in _scan(folder, "", hashed=hashed) if entry.path != NAME)
 
 
-def scan_below(folder: Path, name: str, strange: list[str] | None = None) -> Iterator[Entry]:
+def scan_below(folder: Path, name: str, odd: dict[str, OSError | None] | None = None) -> Iterator[Entry]:
     """What stands in a folder of a result, with its digests, by paths that begin with `name`.
 
-    The paths of sockets, pipes and devices are added to `strange`.
+    With `odd` sockets, pipes and devices are added to it, and what cannot be read, with the error; without, that is
+    raised.
     """
-    return _scan(folder, f"{name}/", hashed=True, strange=strange)
+    return _scan(folder, f"{name}/", hashed=True, odd=odd)
 
 
 def scan_entry(path: Path, name: str) -> Entry | None:
@@ -110,7 +111,7 @@ def scan_entry(path: Path, name: str) -> Entry | None:
     return _entry(path, name, hashed=True)
 
 
-def _scan(folder: Path, prefix: str, *, hashed: bool, strange: list[str] | None = None) -> Iterator[Entry]:
+def _scan(folder: Path, prefix: str, *, hashed: bool, odd: dict[str, OSError | None] | None = None) -> Iterator[Entry]:
     """Folders in folders, however deep a fuzzer made them; those that it closed are open until all is looked at."""
     with ExitStack() as opened:
         left = [(folder, prefix, _names(folder, opened))]
@@ -120,14 +121,20 @@ def _scan(folder: Path, prefix: str, *, hashed: bool, strange: list[str] | None 
             if name is None:
                 left.pop()
                 continue
-            path = above / name
-            entry = _entry(path, start + to_wire(name), hashed=hashed)
+            path, listed = above / name, start + to_wire(name)
+            try:
+                entry = _entry(path, listed, hashed=hashed)
+                if entry and entry.kind is Kind.DIR:
+                    left.append((path, f"{listed}/", _names(path, opened)))
+            except OSError as error:
+                if odd is None:
+                    raise
+                odd[listed] = error
+                continue
             if entry:
                 yield entry
-            elif strange is not None:
-                strange.append(start + to_wire(name))
-            if entry and entry.kind is Kind.DIR:
-                left.append((path, f"{entry.path}/", _names(path, opened)))
+            elif odd is not None:
+                odd[listed] = None
 
 
 def _names(folder: Path, opened: ExitStack) -> Iterator[str]:
