@@ -204,3 +204,16 @@ def test_a_folder_that_cannot_be_used(desk: Desk, held: bool, error: type[Except
     with pytest.raises(error):
         desk.run()
     desk.guards.held.clear()
+
+
+def test_a_poc_that_was_altered_is_extracted_again(desk: Desk) -> None:
+    """Whatever its size: what was altered stays, and is in no trial's list."""
+    desk.script = said(("one", "exit_code 139"))
+    first = desk.run()
+    name = first.done[0].pocs[0].file
+    (desk.merged.root / "poc" / name).write_text("two")
+    again = desk.run()
+    assert again.kept < len(first.done)
+    assert not again.failed
+    assert desk.index()["others"] == [name]
+    assert desk.run().kept == len(first.done)

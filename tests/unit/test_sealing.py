@@ -56,6 +56,7 @@ def test_a_quickrun_can_be_verified(lab: Lab, no_archive: bool) -> None:
     assert trial["bases"] == ["debian:12@sha256:debian:12"]
     assert (trial["host"], trial["recipe"], trial["worker"], trial["attempts"]) == ("here", _recipe(lab), None, None)
     assert told["images"]["afl/libpng"]["recipes"] == [_recipe(lab)]
+    assert told["campaign"]["ended_at"] == max(trial["terminated_at"] for trial in told["trials"])
 
 
 MORE = replace(FACTS, text="REPEAT: 4\n", tree="cd" * 32, magma={"commit": "beef", "dirty": True, "changes": ["M x"]})

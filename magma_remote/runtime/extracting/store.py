@@ -10,7 +10,7 @@ from magma_remote.model.jobs import Job
 from magma_remote.model.layout import TARBALL, Workdir, trial_key
 from magma_remote.model.pocs import INDEX, Extracted, index_of
 from magma_remote.runtime.files import write_json
-from magma_remote.runtime.workdir.provenance_trial import read_object
+from magma_remote.runtime.workdir.provenance_trial import digest_of, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,11 +64,17 @@ class Store:
         write_json(self._path(extracted.trial), record)
 
     def kept(self, trials: Iterable[Trial]) -> dict[Trial, Extracted]:
-        """Trials that were done before, are what they were, and have all their PoCs in `poc/`."""
-        folder = self._workdir.pocs
-        there = {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}
+        """Trials that were done before, are what they were, and have all their PoCs in `poc/` as they were."""
         found = {trial: one for trial in trials if (one := self._read(trial))}
-        return {trial: one for trial, one in found.items() if all(there.get(poc.file) == poc.size for poc in one.pocs)}
+        pocs = {(poc.file, poc.sha256) for one in found.values() for poc in one.pocs}
+        there = {poc for poc in pocs if self._is_there(*poc)}  # equal cases of many trials are one file
+        return {trial: one for trial, one in found.items() if {(poc.file, poc.sha256) for poc in one.pocs} <= there}
+
+    def _is_there(self, file: str, sha256: str) -> bool:
+        try:
+            return digest_of(self._workdir.pocs / file) == sha256
+        except OSError:
+            return False
 
     def write_index(self, extracted: Iterable[Extracted], failed: Mapping[Trial, str]) -> Path:
         """Replace the index; StorageError where that fails."""

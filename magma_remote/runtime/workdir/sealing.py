@@ -64,7 +64,7 @@ def seal(workdir: Workdir, facts: QuickrunFacts, results: Sequence[Result]) -> P
         origin = read_origin(workdir)
         members = {
             **head("magma-remote quickrun", origin),
-            "campaign": _campaign(workdir, facts, origin),
+            "campaign": {**_campaign(workdir, facts, origin), "ended_at": _ended_at(workdir, results)},
             "magma": {
                 **UNKNOWN,
                 **mapping(origin, "magma"),
@@ -90,10 +90,16 @@ def _campaign(workdir: Workdir, facts: QuickrunFacts, origin: Mapping[str, Any])
         "settings": dict(facts.settings),
         "timeout": facts.timeout,
         "since": origin.get("at"),
-        "ended_at": None,
         "state": None,
         "editions": entries(origin, "editions")[:-1],
     }
+
+
+def _ended_at(workdir: Workdir, results: Sequence[Result]) -> float | None:
+    """When the last trial ended; None where one is still to be run."""
+    ends = [read_object(workdir.record(result.job)).get("terminated_at") for result in results if result.complete]
+    known = [end for end in ends if isinstance(end, int | float)]
+    return max(known) if known and len(ends) == len(results) else None
 
 
 def _trial(
