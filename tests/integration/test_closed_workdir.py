@@ -74,6 +74,17 @@ def test_a_closed_folder_of_trials_is_named(workdir: Path) -> None:
     ]
 
 
+def test_a_closed_trial_is_missing(workdir: Path) -> None:
+    (workdir / ENTRY).chmod(0)
+    ended = as_nobody("summary", workdir, "--processes", "1")
+    assert ended.returncode == 1
+    assert any(
+        line.startswith("missing: afl/libpng/readpng #0 (corrupt): ")
+        and line.endswith("cannot be read: Permission denied")
+        for line in ended.stderr.splitlines()
+    )
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="who owns a file opens it, and may read it then")
 @pytest.mark.parametrize("name", ["big", "findings"])
 def test_a_closed_file_or_folder_of_a_trial_is_named(workdir: Path, name: str) -> None:

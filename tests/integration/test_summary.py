@@ -296,6 +296,15 @@ def test_links_of_a_captain_are_not_counted_twice(merged: Merged) -> None:
     assert said[0].startswith("odd: ar/aflx/libpng/readpng/0: its entry is that of afl/libpng/readpng/0 by a link")
 
 
+def test_a_tarball_that_is_a_link_to_anothers_is_not_counted(merged: Merged) -> None:
+    merged.add(_place(1))
+    merged.entry().mkdir()
+    (merged.entry() / "ball.tar").symlink_to("../1/ball.tar")
+    found, said = _said(merged, 1)
+    assert list(found["results"]["afl"]["libpng"]["readpng"]) == ["1"]
+    assert said[0].startswith("odd: ar/afl/libpng/readpng/0: its entry is that of afl/libpng/readpng/1 by a link")
+
+
 def test_what_a_killed_quickrun_did_after_its_manifest_json_counts(merged: Merged) -> None:
     merged.add()
     told = {"fuzzer": "afl", "target": "libpng", "program": "readpng", "run": 0, "state": "dead"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magma_remote.model.asked import Asked, Why, gaps, uneven
 from magma_remote.model.experiment import Missing
+from magma_remote.model.layout import TARBALL
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.files import standing_in
 
@@ -90,17 +92,20 @@ class _Found:
                 yield path, here
 
     def _twins(self, present: Iterable[Trial]) -> Iterator[tuple[Trial, str]]:
-        """Trials whose entry is the folder of another one, to which a link leads."""
+        """Trials whose folder, or whose tarball, is that of another one, to which a link leads."""
         owners: dict[tuple[int, int], Trial] = {}
         for trial in sorted(present, key=self._is_linked):
-            status = self._entry(trial).stat()
+            entry = self._entry(trial)
+            tarball = entry / TARBALL
+            status = (tarball if os.path.isfile(tarball) else entry).stat()  # noqa: PTH113 - Path's raises on a closed one
             owner = owners.setdefault((status.st_dev, status.st_ino), trial)
             if owner != trial:
                 yield trial, f"its entry is that of {'/'.join(map(str, owner))} by a link: {_UNREAD}"
 
     def _is_linked(self, trial: Trial) -> bool:
         entry = self._entry(trial)
-        return any(path.is_symlink() for path in (entry, *list(entry.parents)[: _DEPTH - 1]))
+        paths = (entry / TARBALL, entry, *list(entry.parents)[: _DEPTH - 1])
+        return any(map(os.path.islink, paths))
 
     def _entry(self, trial: Trial) -> Path:
         return self._ar.joinpath(*trial[:3], str(trial[3]))
