@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 from magma_remote.adapters.sqlite import SqliteLedger
 from tests.cluster import new_cluster
 from tests.conftest import missing
+from tests.proven import DONE, JOBS, proven
 from tests.queue_labs import MemoryLab, RealLab
 from tests.quickruns import Lab, new_lab
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from magma_remote.ports import Queue
     from tests.cluster import Cluster
+    from tests.proven import Proven
     from tests.queue_labs import QueueLab
 
 
@@ -92,3 +96,20 @@ def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Ite
         missing("no beanstalkd")
     with new_cluster(tmp_path, docker_engine) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written need not outlive a power cut."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
+def sound(tmp_path: Path, fast_disk: None) -> Iterator[Proven]:
+    """A WORKDIR of a campaign that has ended, with all of its trials."""
+    del fast_disk
+    made = proven(tmp_path, jobs=JOBS[:DONE])
+    with closing(made.ledger):
+        made.finish(all_done=True)
+        yield made
+    subprocess.run(["rm", "-rf", made.workdir.root], check=True)  # pytest's own way ends at 1,000 folders in folders
