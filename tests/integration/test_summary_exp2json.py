@@ -1,6 +1,7 @@
 """The real exp2json of a Magma tree beside `magma-remote summary`, on the same WORKDIR.
 
-MAGMA_TREE names the tree, MAGMA_PYTHON a Python that has pandas, if this one has none.
+MAGMA_TREE names the tree, MAGMA_PYTHON a Python that has pandas, if this one has none: one below 3, for with 3.1
+exp2json leaves out trials of which rows have other columns than those before.
 """
 
 from __future__ import annotations
