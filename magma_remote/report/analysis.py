@@ -7,11 +7,11 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from magma_remote.report.comparable import lettered
+from magma_remote.report.comparable import corrected, lettered
 from magma_remote.report.counting import counts_of, overall_counts
 from magma_remote.report.figures import Bug, BugPair, Finder, Report, Sole, Target, Times
 from magma_remote.report.repeats import Kind, groups_of, horizon_of
-from magma_remote.report.statistics import holm, share_interval
+from magma_remote.report.statistics import share_interval
 from magma_remote.report.statistics_pairs import log_rank
 from magma_remote.report.statistics_survival import kaplan_meier, restricted
 from magma_remote.report.wording import counted, short_time
@@ -110,12 +110,9 @@ def _times(group: Group, kind: Kind, *, name: str, horizon: float) -> Times:
 
 def _with_pairs(bugs: Sequence[Bug], groups: Sequence[Group]) -> list[Bug]:
     """Every bug with its log-rank tests, all of them on this target being one family."""
-    tested = [(bug, [_pair(bug.name, x, y) for x, y in combinations(groups, 2)]) for bug in bugs]
-    adjusted = iter(holm([pair.p for _, pairs in tested for pair in pairs if pair.p is not None]))
-    return [
-        _lettered(bug, [replace(pair, adjusted=next(adjusted)) if pair.p is not None else pair for pair in pairs])
-        for bug, pairs in tested
-    ]
+    both = list(combinations(groups, 2))
+    family = iter(corrected([_pair(bug.name, x, y) for bug in bugs for x, y in both]))
+    return [_lettered(bug, [next(family) for _ in both]) for bug in bugs]
 
 
 def _pair(bug: str, x: Group, y: Group) -> BugPair:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
-from magma_remote.report.statistics import ALPHA
+from magma_remote.report.figures import BugPair, CountPair
+from magma_remote.report.statistics import ALPHA, holm
 from magma_remote.report.statistics_pairs import letters
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
 
-    from magma_remote.report.figures import BugPair, CountPair
+P = TypeVar("P", CountPair, BugPair)
 
 
 def is_apart(pair: CountPair | BugPair) -> bool:
@@ -19,16 +21,24 @@ def is_apart(pair: CountPair | BugPair) -> bool:
     return pair.adjusted is not None and pair.adjusted < ALPHA
 
 
+def corrected(family: Sequence[P]) -> list[P]:
+    """The pairs of one family, in their order, those that were tested with their p corrected by Holm."""
+    adjusted = iter(holm([pair.p for pair in family if pair.p is not None]))
+    return [replace(pair, adjusted=next(adjusted)) if pair.p is not None else pair for pair in family]
+
+
 def told_apart(pairs: Iterable[CountPair | BugPair], fuzzer: str) -> set[str]:
     """Those that a test tells apart from one."""
-    return {pair.y if pair.x == fuzzer else pair.x for pair in pairs if is_apart(pair) and fuzzer in {pair.x, pair.y}}
+    return _others(filter(is_apart, pairs), fuzzer)
 
 
 def tested_with(pairs: Iterable[CountPair | BugPair], fuzzer: str) -> set[str]:
     """Those that were tested against one."""
-    return {
-        pair.y if pair.x == fuzzer else pair.x for pair in pairs if pair.p is not None and fuzzer in {pair.x, pair.y}
-    }
+    return _others((pair for pair in pairs if pair.p is not None), fuzzer)
+
+
+def _others(pairs: Iterable[CountPair | BugPair], fuzzer: str) -> set[str]:
+    return {pair.y if pair.x == fuzzer else pair.x for pair in pairs if fuzzer in {pair.x, pair.y}}
 
 
 def lettered(ranked: Sequence[tuple[str, Hashable]], pairs: Collection[CountPair | BugPair]) -> dict[str, str]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from magma_remote.report.comparable import lettered, told_apart
+from magma_remote.report.comparable import corrected, lettered, told_apart
 from magma_remote.report.figures import Cell, CountPair, Counts
 from magma_remote.report.repeats import Kind
-from magma_remote.report.statistics import describe, holm
+from magma_remote.report.statistics import describe
 from magma_remote.report.statistics_pairs import effect_word, mann_whitney
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def _counts(own: Sequence[Group], kind: Kind) -> list[list[int]]:
 
 def _compared(target: str, cells: Sequence[Cell], samples: Mapping[str, _Sample]) -> Counts:
     """With each pair of fuzzers tested on bugs triggered; the pairs are one family."""
-    pairs = [_pair(x, samples[x.fuzzer], y, samples[y.fuzzer]) for x, y in combinations(cells, 2)]
-    adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
-    pairs = [replace(pair, adjusted=next(adjusted)) if pair.p is not None else pair for pair in pairs]
+    pairs = corrected([_pair(x, samples[x.fuzzer], y, samples[y.fuzzer]) for x, y in combinations(cells, 2)])
     ranked = sorted((cell for cell in cells if cell.n), key=lambda cell: -_mean(cell))
     letters = lettered([(cell.fuzzer, samples[cell.fuzzer].ran) for cell in ranked], pairs)
     best = next((cell for cell in ranked if cell.fuzzer in letters and _mean(cell)), None)

@@ -55,15 +55,15 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     from magma_remote.report.making import make_report  # noqa: PLC0415 - as above
 
     if workdir.is_file():
-        experiment = experiment_in(workdir)
+        experiment, name = experiment_in(workdir), workdir.resolve().stem
     else:
         _refuse_results(output, workdir)
-        experiment = load_experiment(workdir, processes=processes)
+        experiment, name = load_experiment(workdir, processes=processes), workdir.resolve().name
     if not (experiment.trials or experiment.missing):
         why = "; ".join((f"{workdir} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
         raise UsageError(f"{why}: there is nothing to report")
-    name = title or f"Results of {workdir.resolve().stem if workdir.is_file() else workdir.resolve().name}"
-    made = make_report(experiment, output, title=name, on_progress=Progress("Comparing fuzzers, by target"))
+    title = title or f"Results of {name}"
+    made = make_report(experiment, output, title=title, on_progress=Progress("Comparing fuzzers, by target"))
     print_counts(made.report, sys.stdout)
     _tell(experiment, made)
     sys.exit(1 if experiment.missing or experiment.unread else 0)
