@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -16,6 +17,9 @@ from magma_remote.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from io import BufferedReader
+
+# Folders in folders that `rm` removes all the same: more than files may be open, or than a path may be long.
+_TOO_DEEP = (errno.EMFILE, errno.ENAMETOOLONG)
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -101,13 +105,26 @@ def remove_tree(folder: Path) -> None:
     """
     if not folder.is_dir() or folder.is_symlink():
         return
-    _open_up(folder)
-    for parent, names, _ in os.walk(folder):
-        for name in names:
-            _open_up(Path(parent, name))
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        shutil.rmtree(folder)
+    try:
+        _open_up(folder)
+        for parent, names, _ in os.walk(folder):
+            for name in names:
+                _open_up(Path(parent, name))
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+    except (OSError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno not in _TOO_DEEP:
+            raise
+        done = subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise OSError(errno.EIO, done.stderr.strip() or "rm failed", str(folder)) from error
+
+
+def discard_tree(folder: Path) -> None:
+    """`remove_tree` of what nobody needs: whatever of it cannot be removed stays."""
+    with suppress(OSError):
+        remove_tree(folder)
 
 
 def _open_up(folder: Path) -> None:

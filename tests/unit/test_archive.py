@@ -14,6 +14,7 @@ import pytest
 
 from magma_remote.errors import StorageError
 from magma_remote.model.jobs import Job
+from magma_remote.runtime.files import remove_tree
 from magma_remote.runtime.trial.archive import publish
 
 if TYPE_CHECKING:
@@ -89,6 +90,19 @@ def test_a_fuzzers_socket_and_pipe_cost_no_trial(shared: Path, workdir: Workdir,
         os.close(here)
     publish(shared, workdir, JOB, plain=plain)
     assert workdir.entry(JOB).is_dir()
+
+
+def test_folders_deeper_than_python_recurses(shared: Path, workdir: Workdir) -> None:
+    deepest = shared.joinpath(*["d"] * 1_500)
+    inner = "./" + "d/" * 1_500
+    for count in range(1, 1_501):
+        shared.joinpath(*["d"] * count).mkdir()
+    (deepest / "crash").write_text("x")
+    publish(shared, workdir, JOB, plain=False)
+    with tarfile.open(workdir.entry(JOB) / "ball.tar") as tar:
+        assert f"{inner}crash" in tar.getnames()
+    remove_tree(shared)
+    assert not shared.exists()
 
 
 def _assert_untouched(shared: Path, workdir: Workdir) -> None:

@@ -63,3 +63,15 @@ def test_a_link_to_a_folder_is_left(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "kept")
     remove_tree(tmp_path / "link")
     assert (tmp_path / "kept/inner").is_dir()
+
+
+def test_folders_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    here = os.open(tmp_path / "run", os.O_RDONLY)
+    for _ in range(3_000):
+        os.mkdir("d", dir_fd=here)
+        above, here = here, os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    os.close(here)
+    remove_tree(tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from magma_remote.errors import CorruptError, StorageError
 from magma_remote.runtime.extracting.unpacking import Source
+from magma_remote.runtime.files import remove_tree
 from tests.merged import Ball, a_ball, cut
 
 if TYPE_CHECKING:
@@ -193,3 +194,5 @@ def test_names_that_cannot_be_made_end_in_an_error_of_the_system(
     write(entry, *members)
     with pytest.raises(OSError, match=r"too long|exists|directory"):
         unpack(entry, shared)
+    remove_tree(shared)  # pytest's own way ends at 1,000 folders in folders
+    assert not shared.exists()

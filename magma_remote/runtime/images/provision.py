@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from magma_remote.model.cpus import cpu_list
 from magma_remote.model.entries import PinEntry
 from magma_remote.model.image import Recipe, image_name
 from magma_remote.model.pinned import PinnedImage
+from magma_remote.runtime.files import discard_tree
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Provision:
             try:
                 yield
             finally:
-                shutil.rmtree(workdir.staging, ignore_errors=True)
+                discard_tree(workdir.staging)
 
     def _make(self, each: Provided, number: int, count: int) -> Provided:
         if each.pin:

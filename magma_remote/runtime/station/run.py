@@ -13,6 +13,7 @@ from magma_remote.errors import BuildError, CorruptError, EngineError, StorageEr
 from magma_remote.model.messages import shortened
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Kept, RunEnded
+from magma_remote.runtime.files import discard_tree
 from magma_remote.runtime.images.images import Image
 from magma_remote.runtime.storage import is_no_room, storage_errors
 from magma_remote.runtime.trial.trial import Site, Trial
@@ -116,7 +117,7 @@ class Run:
         """Make the folder fit to be fetched, on the trial's CPUs still, and mark it."""
         with suppress(FileNotFoundError):  # a person tidied the logs up
             shutil.copyfile(self._build_log, self._workdir.logs / self._build_log.name)
-        shutil.rmtree(self._workdir.staging, ignore_errors=True)
+        discard_tree(self._workdir.staging)
         ended = RunEnded(
             run=self.assignment.run,
             reason=None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.errors import StorageError
 from magma_remote.model.layout import TARBALL, trial_key
-from magma_remote.runtime.files import sync_folder
+from magma_remote.runtime.files import discard_tree, sync_folder
 
 if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
@@ -26,7 +26,7 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
     staged = workdir.staging / trial_key(job)
     entry = workdir.entry(job)
     try:
-        shutil.rmtree(staged, ignore_errors=True)
+        discard_tree(staged)
         staged.mkdir(parents=True)
         if plain:
             shutil.copytree(shared, staged, symlinks=True, dirs_exist_ok=True, ignore=_without_content)
@@ -36,7 +36,7 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
         staged.rename(entry)
         sync_folder(entry.parent)
     except OSError as error:
-        shutil.rmtree(staged, ignore_errors=True)
+        discard_tree(staged)
         raise StorageError(f"{entry} could not be written: {error.strerror or error}") from error
 
 
@@ -50,7 +50,13 @@ def _tar(shared: Path, tarball: Path) -> None:
     """`tar -C SHARED .`: names start with `./`, in a fixed order."""
     with tarball.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
-            tar.add(shared, arcname=".", filter=lambda member: _readable(shared, member))
+            waiting = ["."]
+            while waiting:  # not `recursive`: folders in folders may be deeper than Python recurses
+                name = waiting.pop()
+                path = shared / name
+                tar.add(path, arcname=name, recursive=False, filter=lambda member: _readable(shared, member))
+                if path.is_dir() and not path.is_symlink():
+                    waiting += [f"{name}/{inner.name}" for inner in sorted(path.iterdir(), reverse=True)]
         file.flush()
         os.fsync(file.fileno())
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import StorageError
 from magma_remote.model.layout import trial_key
 from magma_remote.model.units import human_bytes
+from magma_remote.runtime.files import discard_tree
 from magma_remote.runtime.storage import free_bytes, is_full
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class Cache:
             _check_own(self.root.parent)
         if (self.root / "owner").is_file():
             return
-        shutil.rmtree(self.root, ignore_errors=True)
+        discard_tree(self.root)
         new = self.root.with_name(f".{self.root.name}.new")
-        shutil.rmtree(new, ignore_errors=True)
+        discard_tree(new)
         new.mkdir(mode=0o711)
         (new / "owner").write_bytes(os.fsencode(self._workdir))
         new.rename(self.root)
@@ -71,7 +71,7 @@ class Cache:
     def close(self) -> None:
         """Remove the folder unless a complete trial waits in it to be archived."""
         if not any(self.complete()):
-            shutil.rmtree(self.root, ignore_errors=True)
+            discard_tree(self.root)
 
     def trial(self, job: Job, run: str = "") -> Path:
         """The folder of one trial, which holds `shared`; named by `run` where there is one."""
@@ -119,7 +119,7 @@ class Shared:
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        discard_tree(self._folder)
 
 
 def check_room(cache: Cache, campaign: Campaign, slots: int, *, mounts: Path = Path("/proc/mounts")) -> int:
@@ -160,7 +160,7 @@ def reap_others(is_held: Callable[[Path], bool], mine: Cache) -> list[str]:
                 f"{root} holds {len(kept)} complete trials of {workdir}, which is gone: remove it, or archive it"
             )
         elif not kept:
-            shutil.rmtree(root, ignore_errors=True)
+            discard_tree(root)
             said.append(f"Removed the cache of a run in {workdir} that died")
     return said
 

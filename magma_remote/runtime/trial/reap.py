@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from magma_remote.model.container import CPUS_LABEL, WORKDIR_LABEL
+from magma_remote.runtime.files import discard_tree
 from magma_remote.runtime.trial.cache import reap_others
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def reap(
             reporter.note(f"Removed container {owned.id[:12]}, left by a run in {owner} that died")
     for said in reap_others(guards.is_held, cache):
         reporter.note(said)
-    shutil.rmtree(workdir.staging, ignore_errors=True)
+    discard_tree(workdir.staging)
     finished = set(cache.complete())
     for leftover in cache.leftovers():
         if leftover not in finished:
-            shutil.rmtree(leftover, ignore_errors=True)
+            discard_tree(leftover)

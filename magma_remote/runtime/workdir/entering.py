@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from magma_remote.errors import CorruptError
 from magma_remote.model.document import show
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import NAME, Entry, Kind, Manifest, from_wire
-from magma_remote.runtime.files import read_file, replace_file, sync_folder
+from magma_remote.runtime.files import discard_tree, read_file, replace_file, sync_folder
 from magma_remote.runtime.workdir.manifest import compare
 
 if TYPE_CHECKING:
@@ -131,10 +130,10 @@ class Entering:
             raise CorruptError(f"{entry} is there from another run: the result of run {self.run.run} is not merged")
         if entry.exists():
             stale = self.folder.with_name(f"{trial_key(self.job)}.gone")
-            shutil.rmtree(stale, ignore_errors=True)
+            discard_tree(stale)
             entry.chmod(0o700)
             entry.rename(stale)
-            shutil.rmtree(stale, ignore_errors=True)
+            discard_tree(stale)
         path = manifest_path(self.workdir, self.job)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, (self.folder / NAME).read_bytes())
