@@ -14,7 +14,7 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 
 from magma_remote.cli import settings
-from tests.queues import Beanstalkd
+from tests.support.servers.beanstalkd import Beanstalkd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

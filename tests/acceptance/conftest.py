@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import CI, missing
-from tests.lab import Lab, free_name, new_lab
+from tests.support.lab.lab import Lab, free_name, new_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hosts import AFTERMATH, Look, connects, listening, look, starts
-from tests.keys import Thief
-from tests.lab import DISPATCHER, STRANGER, WORKERS, Lab, wait_for
-from tests.lab_campaign import TRIAL, TRIAL_SECONDS, TRIALS, Campaign, count, runs_on, status
-from tests.magma_reader import read_workdir
+from tests.support.lab.campaign import TRIAL, TRIAL_SECONDS, TRIALS, Campaign, count, runs_on, status
+from tests.support.lab.host import AFTERMATH, Look, connects, listening, look, starts
+from tests.support.lab.lab import DISPATCHER, STRANGER, WORKERS, Lab, wait_for
+from tests.support.lab.thief import Thief
+from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import missing
-from tests.magma_reader import read_workdir
+from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab import ROOT, Lab, command, environment, new_lab, run
-from tests.quickruns import until
+from tests.support.lab.lab import ROOT, Lab, command, environment, new_lab, run
+from tests.support.processes.quickrun import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

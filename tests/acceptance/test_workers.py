@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster import new_cluster
 from tests.conftest import missing
-from tests.magma_reader import read_workdir
-from tests.quickruns import CPUS
+from tests.support.processes.cluster import new_cluster
+from tests.support.processes.quickrun import CPUS
+from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -20,7 +20,7 @@ import greenstalk
 
 from magma_remote.model.messages import JobMessage
 from tests.bench.campaign_processes import make_jobs, run_campaign
-from tests.queues import Beanstalkd
+from tests.support.servers.beanstalkd import Beanstalkd
 
 SIZES = (1_000, 5_000, 20_000)
 SLOTS = 20

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.experiments import generated
+from tests.support.report.generated import generated
 
 MEBI = 1 << 20
 

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.merged import Ball, Merged, dump
+from tests.support.workdirs.merged import Ball, Merged, dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable

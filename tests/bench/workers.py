@@ -14,9 +14,9 @@ from pathlib import Path
 
 import docker
 
-from tests.cluster import new_cluster
-from tests.queues import until
-from tests.quickruns import CPUS
+from tests.support.processes.cluster import new_cluster
+from tests.support.processes.quickrun import CPUS
+from tests.support.servers.beanstalkd import until
 
 GOAL = 1.9
 TRIALS = 8

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from docker.errors import APIError
 
-from tests.quickruns import CPUS
+from tests.support.processes.quickrun import CPUS
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
-    from tests.cluster import Cluster, Program
-    from tests.quickruns import Ended
+    from tests.support.processes.cluster import Cluster, Program
+    from tests.support.processes.quickrun import Ended
 
     Step: TypeAlias = Callable[[], object]
 

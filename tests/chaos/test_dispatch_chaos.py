@@ -15,8 +15,8 @@ import pytest
 from magma_remote.model.entries import JobState
 from tests.chaos.faults import FAULTS, Faults
 from tests.chaos.verdict import Engine, assert_clean, assert_told, assert_whole, jobs, leave
-from tests.cluster import new_cluster
-from tests.quickruns import until
+from tests.support.processes.cluster import new_cluster
+from tests.support.processes.quickrun import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from tests.cluster import Cluster
+    from tests.support.processes.cluster import Cluster
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
 SEED = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))

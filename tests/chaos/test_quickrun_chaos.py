@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.quickruns import Lab, cache, entries, new_lab, record
+from tests.support.processes.quickrun import Lab, cache, entries, new_lab, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from tests.quickruns import Ended, Quickrun
+    from tests.support.processes.quickrun import Ended, Quickrun
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SEED = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))

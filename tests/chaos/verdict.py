@@ -16,15 +16,15 @@ from magma_remote.model.container import CPUS_LABEL, WORKDIR_LABEL
 from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.layout import Workdir, trial_key
 from magma_remote.runtime.workdir.entering import execution_path, is_entered, manifest_path
-from tests.queues import until
+from tests.support.servers.beanstalkd import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from magma_remote.model.entries import JobEntry
     from magma_remote.ports import Ledger
-    from tests.cluster import Cluster
-    from tests.quickruns import Ended
+    from tests.support.processes.cluster import Cluster
+    from tests.support.processes.quickrun import Ended
 
 WORKERS = ("w0", "w1")
 LEAVES = 10.0  # seconds in which a worker leaves

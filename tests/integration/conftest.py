@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.adapters.sqlite import SqliteLedger
-from tests.cluster import new_cluster
 from tests.conftest import missing
-from tests.proven import DONE, JOBS, proven
-from tests.queue_labs import MemoryLab, RealLab
-from tests.quickruns import Lab, new_lab
+from tests.support.processes.cluster import new_cluster
+from tests.support.processes.quickrun import Lab, new_lab
+from tests.support.servers.queue_labs import MemoryLab, RealLab
+from tests.support.workdirs.finished import DONE, JOBS, proven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from magma_remote.ports import Queue
-    from tests.cluster import Cluster
-    from tests.proven import Proven
-    from tests.queue_labs import QueueLab
+    from tests.support.processes.cluster import Cluster
+    from tests.support.servers.queue_labs import QueueLab
+    from tests.support.workdirs.finished import Proven
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from magma_remote.adapters import claims
 from magma_remote.cli import aside
 from magma_remote.errors import UsageError
-from tests.dispatched import refused
 from tests.integration.test_claims import other
-from tests.quickruns import until
+from tests.support.processes.quickrun import until
+from tests.support.workdirs.dispatched import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

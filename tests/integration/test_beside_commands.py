@@ -15,13 +15,13 @@ from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.messages import Orders, orders_tube
 from magma_remote.runtime.dispatcher import operations
-from tests.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, call, dispatched, refused
+from tests.support.workdirs.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, call, dispatched, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from magma_remote.adapters.sqlite import SqliteLedger
-    from tests.queues import Beanstalkd
+    from tests.support.servers.beanstalkd import Beanstalkd
 
 FIRST_DEAD = DONE + RUNNING
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.model.layout import trial_key
-from tests.merged import Merged
-from tests.nobody import as_nobody, open_place
-from tests.proven import DONE, JOBS, proven
-from tests.result_folder import contents
+from tests.support.processes.nobody import as_nobody, open_place
+from tests.support.workdirs.finished import DONE, JOBS, proven
+from tests.support.workdirs.merged import Merged
+from tests.support.workdirs.result import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

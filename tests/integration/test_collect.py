@@ -16,15 +16,15 @@ from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
-from tests.dispatched import call, refused
-from tests.leftovers import CONFIG, Host, Worker, far
-from tests.queues import until
-from tests.quickruns import COMMAND, make_tree
-from tests.result_folder import contents
-from tests.ssh_server import LOOPBACK, free_port
+from tests.support.processes.quickrun import COMMAND, make_tree
+from tests.support.servers.beanstalkd import until
+from tests.support.servers.sshd import LOOPBACK, free_port
+from tests.support.workdirs.dispatched import call, refused
+from tests.support.workdirs.leftovers import CONFIG, Host, Worker, far
+from tests.support.workdirs.result import contents
 
 if TYPE_CHECKING:
-    from tests.queues import Beanstalkd
+    from tests.support.servers.beanstalkd import Beanstalkd
 
 
 @pytest.fixture

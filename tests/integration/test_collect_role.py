@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ansible_calls import COMMAND, ROOT, playbook, program
-from tests.experiments import generated
+from tests.support.ansible_calls import COMMAND, ROOT, playbook, program
+from tests.support.report.generated import generated
 
 if TYPE_CHECKING:
     from pathlib import Path

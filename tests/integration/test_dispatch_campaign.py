@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.adapters import claims
-from tests.cluster import new_cluster
-from tests.magma_reader import read_workdir
-from tests.quickruns import CPUS, cache, until
+from tests.support.processes.cluster import new_cluster
+from tests.support.processes.quickrun import CPUS, cache, until
+from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docker import DockerClient
 
-    from tests.cluster import Cluster
-    from tests.quickruns import Ended
+    from tests.support.processes.cluster import Cluster
+    from tests.support.processes.quickrun import Ended
 
 TRIALS = [f"{fuzzer}/toy/letters/{run}" for fuzzer in ("finds", "steady") for run in range(2)]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cluster import new_cluster
-from tests.quickruns import COMMAND, CPUS, until
+from tests.support.processes.cluster import new_cluster
+from tests.support.processes.quickrun import COMMAND, CPUS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docker import DockerClient
 
-    from tests.cluster import Cluster
-    from tests.quickruns import Ended
+    from tests.support.processes.cluster import Cluster
+    from tests.support.processes.quickrun import Ended
 
 
 def trials(repeat: int, *fuzzers: str) -> list[str]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from docker.errors import APIError
 
-from tests.quickruns import CPUS, until
+from tests.support.processes.quickrun import CPUS, until
 
 if TYPE_CHECKING:
-    from tests.cluster import Cluster
+    from tests.support.processes.cluster import Cluster
 
 ATTEMPTS = 3
 

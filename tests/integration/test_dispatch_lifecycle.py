@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.quickruns import CPUS, until
+from tests.support.processes.quickrun import CPUS, until
 
 if TYPE_CHECKING:
-    from tests.cluster import Cluster
+    from tests.support.processes.cluster import Cluster
 
 LEAVE_SECONDS = 10.0
 LONG = "60s"  # of a trial that does not end by itself within a test

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.quickruns import CPUS, until
-from tests.ssh_server import ssh_server
+from tests.support.processes.quickrun import CPUS, until
+from tests.support.servers.sshd import ssh_server
 
 if TYPE_CHECKING:
-    from tests.cluster import Cluster
+    from tests.support.processes.cluster import Cluster
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system over the worker's folders")
 

@@ -17,7 +17,7 @@ from magma_remote.errors import EngineError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.image import Recipe
 from magma_remote.runtime.trial.output import save_output
-from tests.quickruns import CPUS
+from tests.support.processes.quickrun import CPUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.quickruns import COMMAND, SUPPORT, Ended, await_cpus, until
+from tests.support.processes.quickrun import COMMAND, SUPPORT, Ended, await_cpus, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.quickruns import Lab
+    from tests.support.processes.quickrun import Lab
 
 _BUSY = ("CPUs in use on this machine", "all CPUs of this machine are held")
 SECONDS = 120.0

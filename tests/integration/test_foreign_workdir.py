@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dispatched import call, refused
-from tests.merged import Merged, a_ball, dump
+from tests.support.workdirs.dispatched import call, refused
+from tests.support.workdirs.merged import Merged, a_ball, dump
 
 if TYPE_CHECKING:
     from pathlib import Path

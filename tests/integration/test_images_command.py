@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dispatched import refused
-from tests.quickruns import make_tree
+from tests.support.processes.quickrun import make_tree
+from tests.support.workdirs.dispatched import refused
 
 if TYPE_CHECKING:
     from pathlib import Path

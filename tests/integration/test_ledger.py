@@ -20,7 +20,7 @@ from magma_remote.model.entries import (
     Warned,
 )
 from magma_remote.model.outcome import Reason
-from tests.ledgers import BEAT, CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run, pairs_of
+from tests.support.ledger.entries import BEAT, CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run, pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from magma_remote.errors import LedgerError
 from magma_remote.model.entries import (
     JobState,
 )
-from tests.ledgers import a_job
+from tests.support.ledger.entries import a_job
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,8 @@ from magma_remote.model.entries import (
     JobState,
 )
 from magma_remote.runtime.dispatcher.standing import read_standing
-from tests.ledgers import CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run
-from tests.result_folder import contents
+from tests.support.ledger.entries import CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run
+from tests.support.workdirs.result import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +35,12 @@ SECONDS = 30.0  # what goes well takes milliseconds
 def child(path: Path, what: str) -> Iterator[subprocess.Popen[str]]:
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ledger_child", str(path), what], stdout=subprocess.PIPE, text=True, cwd=root,
+        [sys.executable, "-m", "tests.support.ledger.writer", str(path), what],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
-    )  # fmt: skip
+    )
     try:
         yield process
     finally:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ansible_calls import FakeCommand, environment, playbook, program
-from tests.queues import until
+from tests.support.ansible_calls import FakeCommand, environment, playbook, program
+from tests.support.servers.beanstalkd import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from magma_remote.adapters.machine import this_machine
 from magma_remote.model.cpu_request import CpuRequest, lay_out
-from tests.ansible_calls import COMMAND, ROOT, FakeCommand, environment, module, program
+from tests.support.ansible_calls import COMMAND, ROOT, FakeCommand, environment, module, program
 
 if TYPE_CHECKING:
     from pathlib import Path

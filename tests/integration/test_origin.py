@@ -16,7 +16,7 @@ from magma_remote.cli.extending import extend_campaign
 from magma_remote.cli.provenance import note_tree, tell_dispatched
 from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.entries import JobState
-from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven
+from tests.support.workdirs.finished import COMMIT, DONE, JOBS, TEXT, Proven, proven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,14 +11,14 @@ import pytest
 from magma_remote.model.entries import JobState
 from magma_remote.model.messages import Broadcast, Feedback, Place, Tube, orders_tube
 from magma_remote.model.outcome import Reason
-from tests.live import SLOTS, live, stranger
-from tests.queues import until
+from tests.support.memory.live import SLOTS, live, stranger
+from tests.support.servers.beanstalkd import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from magma_remote.ports import Queue
-    from tests.queues import Beanstalkd
+    from tests.support.servers.beanstalkd import Beanstalkd
 
 GARBAGE = (b"\x00\xff not even text", b"[]", b'{"version": 99}', b'{"version": 1}')
 FROZEN_SECONDS = 3.0

@@ -8,11 +8,11 @@ import pytest
 
 from magma_remote.errors import QueueGoneError
 from magma_remote.ports import TubeStats
-from tests.queue_labs import JOBS, OTHER, meet_the_break, reserved, states
+from tests.support.servers.queue_labs import JOBS, OTHER, meet_the_break, reserved, states
 
 if TYPE_CHECKING:
     from magma_remote.ports import Queue
-    from tests.queue_labs import QueueLab
+    from tests.support.servers.queue_labs import QueueLab
 
 # counts
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.model.container import CAMPAIGN_LABEL, JOB_LABEL, WORKDIR_LABEL
-from tests.quickruns import CPUS, cache, entries, record
+from tests.support.processes.quickrun import CPUS, cache, entries, record
 
 if TYPE_CHECKING:
-    from tests.quickruns import Ended, Lab
+    from tests.support.processes.quickrun import Ended, Lab
 
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.model.image import DIGEST_LABEL
-from tests.quickruns import entries, record
+from tests.support.processes.quickrun import entries, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.quickruns import Ended, Lab
+    from tests.support.processes.quickrun import Ended, Lab
 
 
 @pytest.fixture

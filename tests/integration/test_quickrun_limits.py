@@ -20,11 +20,11 @@ from magma_remote.runtime.images.images import Images
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.trial.cache import Cache
 from magma_remote.runtime.trial.trial import Site
-from tests.quickruns import CPUS, entries
+from tests.support.processes.quickrun import CPUS, entries
 
 if TYPE_CHECKING:
     from magma_remote.model.result import Result
-    from tests.quickruns import Lab
+    from tests.support.processes.quickrun import Lab
 
 # The SDK shuts the socket of a stream down, and leaves it to the collector with a warning
 pytestmark = [

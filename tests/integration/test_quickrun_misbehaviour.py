@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.quickruns import entries, record
+from tests.support.processes.quickrun import entries, record
 
 if TYPE_CHECKING:
-    from tests.quickruns import Ended, Lab
+    from tests.support.processes.quickrun import Ended, Lab
 
 COMPLETE = ["steady", "stubborn", "chatty", "silent"]
 # fuzzer: the reason, what is said of it, what its log's tail shows

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.quickruns import CPUS, entries
+from tests.support.processes.quickrun import CPUS, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.quickruns import Lab
+    from tests.support.processes.quickrun import Lab
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.model.canaries import parse_row
-from tests.magma_reader import read_workdir
-from tests.quickruns import cache, entries, record, tar_names
+from tests.support.processes.quickrun import cache, entries, record, tar_names
+from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.quickruns import Ended, Lab
+    from tests.support.processes.quickrun import Ended, Lab
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.quickruns import entries, record
+from tests.support.processes.quickrun import entries, record
 
 if TYPE_CHECKING:
-    from tests.quickruns import Lab
+    from tests.support.processes.quickrun import Lab
 
 
 def test_only_what_failed_runs_again(lab: Lab) -> None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.quickruns import cache, entries, tar_names, until
+from tests.support.processes.quickrun import cache, entries, tar_names, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from docker.models.containers import Container
 
-    from tests.quickruns import Ended, Lab
+    from tests.support.processes.quickrun import Ended, Lab
 
 SOON = 10.0  # seconds
 

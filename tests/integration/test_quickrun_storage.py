@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.quickruns import CPUS, cache, entries, record, tar_names
+from tests.support.processes.quickrun import CPUS, cache, entries, record, tar_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.quickruns import Lab
+    from tests.support.processes.quickrun import Lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.cells import cell_len
 
-from tests.quickruns import until
+from tests.support.processes.quickrun import until
 
 if TYPE_CHECKING:
-    from tests.quickruns import Lab, Quickrun
+    from tests.support.processes.quickrun import Lab, Quickrun
 
 COLUMNS = 80
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

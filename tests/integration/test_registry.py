@@ -17,8 +17,8 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import RegistryError
 from magma_remote.model.pinned import PinnedImage
 from tests.conftest import missing
-from tests.quickruns import CPUS
-from tests.registries import RegistryServer
+from tests.support.processes.quickrun import CPUS
+from tests.support.servers.registry import RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from tests.cluster import Cluster, Program
-    from tests.quickruns import Ended
+    from tests.support.processes.cluster import Cluster, Program
+    from tests.support.processes.quickrun import Ended
 
 NOWHERE = "127.0.0.1:9"  # nobody listens on the port of `discard`
 OPENED = "Type `magma-remote status --watch`"  # the campaign is broadcast

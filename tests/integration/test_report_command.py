@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from magma_remote.cli.main import cli
 from magma_remote.errors import MagmaRemoteError, UsageError
 from magma_remote.report.tables import FILES
-from tests.merged import HEADER, Merged, a_ball, dump
+from tests.support.workdirs.merged import HEADER, Merged, a_ball, dump
 
 if TYPE_CHECKING:
     from pathlib import Path

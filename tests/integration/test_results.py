@@ -20,7 +20,7 @@ from magma_remote.model.layout import Workdir
 from magma_remote.runtime.dispatcher.results import MergedResults
 from magma_remote.runtime.workdir.entering import execution_path, manifest_path
 from magma_remote.runtime.workdir.manifest import verify, write_manifest
-from tests.result_folder import JOB, RUN, a_result, contents, entry_of
+from tests.support.workdirs.result import JOB, RUN, a_result, contents, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,8 @@ from magma_remote.ports import Prepared, RunEnded
 from magma_remote.runtime.station.folders import open_workdirs
 from magma_remote.runtime.station.local import LocalStation
 from magma_remote.runtime.workdir import manifest
-from tests import station_process
-from tests.quickruns import CPUS, DEADLINE, await_cpus, cache, until
+from tests.support.processes import lone_station
+from tests.support.processes.quickrun import CPUS, DEADLINE, await_cpus, cache, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from magma_remote.ports import Assignment
-    from tests.quickruns import Lab
+    from tests.support.processes.quickrun import Lab
 
 pytestmark = [
     pytest.mark.skipif(len(CPUS) < 2, reason="needs a CPU for a trial and one for the rest"),
@@ -54,10 +54,10 @@ def _affinity() -> Iterator[None]:
 @contextmanager
 def station_of(lab: Lab, *, keep: bool = False) -> Iterator[LocalStation]:
     with open_workdirs(lab.workdir(), "w1", claims) as worker:
-        found = station_process.settings(
+        found = lone_station.settings(
             workdirs=lab.workdir(), root=lab.tree, worker=worker, housekeeping=(REST,), keep=keep
         )
-        station = LocalStation(found, station_process.OUTSIDE)
+        station = LocalStation(found, lone_station.OUTSIDE)
         try:
             yield station
         finally:
@@ -69,11 +69,11 @@ def prepare(lab: Lab, station: LocalStation, **settings: Any) -> tuple[Prepared,
     campaign = lab.campaign(**settings | {"WORKER_POOL": [TRIAL]})
     end = time.monotonic() + DEADLINE
     while True:
-        station.prepare(station_process.broadcast(campaign, lab.tree))
+        station.prepare(lone_station.broadcast(campaign, lab.tree))
         (news,) = await_news(station)
         assert isinstance(news, Prepared)
         if "CPUs in use" not in news.unfit or time.monotonic() > end:
-            return news, station_process.assignments(campaign, lab.tree, TRIAL)
+            return news, lone_station.assignments(campaign, lab.tree, TRIAL)
 
 
 def await_news(station: LocalStation) -> list[Prepared | RunEnded]:
@@ -176,7 +176,7 @@ def process_of(
     file.write_text(json.dumps(facts))
     await_cpus()
     process = subprocess.Popen(
-        [sys.executable, station_process.__file__, str(file)],
+        [sys.executable, lone_station.__file__, str(file)],
         stdout=(lab.folder / "station.out").open("w"),
         stderr=subprocess.STDOUT,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},

@@ -16,16 +16,16 @@ from magma_remote.cli.reading import load_experiment
 from magma_remote.errors import MagmaRemoteError
 from magma_remote.runtime.files import remove_tree
 from magma_remote.runtime.workdir.experiment import read_experiment
-from tests.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
-from tests.merged import FIRST, Ball, Merged, Place, a_ball, cut, dump, usual
-from tests.proven import COMMIT, JOBS, proven
+from tests.support.workdirs.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
+from tests.support.workdirs.finished import COMMIT, JOBS, proven
+from tests.support.workdirs.merged import FIRST, Ball, Merged, Place, a_ball, cut, dump, usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from magma_remote.model.experiment import Experiment
-    from tests.proven import Proven
+    from tests.support.workdirs.finished import Proven
 
 FOUND = {"reached": {"AAH001": 5, "AAH003": 10}, "triggered": {"AAH001": 15}}
 NOTHING: dict[str, Any] = {"reached": {}, "triggered": {}}

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dispatched import call
-from tests.merged import Ball, Merged, a_ball, dump, usual
+from tests.support.workdirs.dispatched import call
+from tests.support.workdirs.merged import Ball, Merged, a_ball, dump, usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from magma_remote.cli.reading import load_experiment
-from tests.merged import FIRST, Merged, Place
-from tests.proven import JOBS, proven
+from tests.support.workdirs.finished import JOBS, proven
+from tests.support.workdirs.merged import FIRST, Merged, Place
 
 if TYPE_CHECKING:
     from pathlib import Path

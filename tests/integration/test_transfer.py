@@ -16,8 +16,8 @@ import pytest
 from magma_remote.adapters.transfer import LocalFirst, transfer_for
 from magma_remote.errors import CorruptError, TransferError
 from magma_remote.runtime.workdir.manifest import verify
-from tests.result_folder import JOB, a_result, contents
-from tests.ssh_server import DEADLINE, Line, SshServer, free_port, ssh_server, until
+from tests.support.servers.sshd import DEADLINE, Line, SshServer, free_port, ssh_server, until
+from tests.support.workdirs.result import JOB, a_result, contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

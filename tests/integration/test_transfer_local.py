@@ -17,7 +17,7 @@ from magma_remote.adapters.transfer import LocalFirst, transfer_for
 from magma_remote.adapters.transfer_local import LocalTransfer, copy_result
 from magma_remote.errors import CorruptError, TransferError, UsageError
 from magma_remote.runtime.workdir.manifest import verify
-from tests.result_folder import JOB, a_result, contents
+from tests.support.workdirs.result import JOB, a_result, contents
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import RunEntry

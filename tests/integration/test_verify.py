@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dispatched import call, refused
-from tests.merged import Merged, a_ball, cut
-from tests.proven import DONE, Proven, proven
-from tests.result_folder import contents
-from tests.verified import (
+from tests.support.workdirs.dispatched import call, refused
+from tests.support.workdirs.finished import DONE, Proven, proven
+from tests.support.workdirs.merged import Merged, a_ball, cut
+from tests.support.workdirs.result import contents
+from tests.support.workdirs.spoiling import (
     BUILD,
     ENTRY,
     KEY,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proven import DONE, JOBS, Proven, proven
-from tests.verified import (
+from tests.support.workdirs.finished import DONE, JOBS, Proven, proven
+from tests.support.workdirs.spoiling import (
     checked,
     flip,
     manifest_of,

@@ -15,9 +15,9 @@ from magma_remote.model.entries import JobState
 from magma_remote.model.layout import trial_key
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher.extending import extend
-from tests.dispatched import refused
-from tests.proven import COMMIT, DONE, JOBS, TEXT, Proven, proven
-from tests.verified import (
+from tests.support.workdirs.dispatched import refused
+from tests.support.workdirs.finished import COMMIT, DONE, JOBS, TEXT, Proven, proven
+from tests.support.workdirs.spoiling import (
     ENTRY,
     KEY,
     LOG,

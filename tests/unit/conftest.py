@@ -22,8 +22,8 @@ from magma_remote.runtime.images.images import Image, Owner
 from magma_remote.runtime.pool import Pool
 from magma_remote.runtime.trial import cache, trial
 from magma_remote.runtime.trial.trial import Site
-from tests.extracts import Desk, new_desk
-from tests.stations import Bench
+from tests.support.memory.desk import Desk, new_desk
+from tests.support.memory.station import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import pytest
 from magma_remote.report.analysis import analyse
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA, holm
-from tests.experiments import generated
-from tests.found import experiment, lost, trial
+from tests.support.report.generated import generated
+from tests.support.report.written import experiment, lost, trial
 
 if TYPE_CHECKING:
     from magma_remote.model.experiment import Experiment

@@ -17,15 +17,15 @@ from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.messages import Tube
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.collecting.handing import Handing
-from tests.mortals import Fuse, KilledError, MemoryResults
-from tests.untold import collect, lefts, untold
-from tests.worlds import RUN_SECONDS
+from tests.support.memory.mortals import Fuse, KilledError, MemoryResults
+from tests.support.memory.untold import collect, lefts, untold
+from tests.support.memory.world import RUN_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from magma_remote.model.entries import JobEntry, RunEntry
-    from tests.worlds import World
+    from tests.support.memory.world import World
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magma_remote.model.dumps import Dumps, is_stamp
-from tests.merged import dump, usual
+from tests.support.workdirs.merged import dump, usual
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

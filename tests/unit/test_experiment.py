@@ -10,8 +10,8 @@ import pytest
 from magma_remote.errors import WireError
 from magma_remote.model.experiment import Experiment
 from magma_remote.model.machine import Machine
-from tests.experiments import generated
-from tests.found import trial
+from tests.support.report.generated import generated
+from tests.support.report.written import trial
 
 WHOLE = replace(
     generated(fuzzers=2, targets=2, repeats=3, bugs=4, lost=2),

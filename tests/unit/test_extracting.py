@@ -14,8 +14,8 @@ from magma_remote.errors import BusyError, EngineError, EngineGoneError, Storage
 from magma_remote.model.container import JOB_LABEL, WORKDIR_LABEL
 from magma_remote.runtime.extracting import workdir as extracting
 from magma_remote.runtime.trial import cache
-from tests.extracts import AFL, HONGG, OTHER, Desk, said
-from tests.merged import a_ball
+from tests.support.memory.desk import AFL, HONGG, OTHER, Desk, said
+from tests.support.workdirs.merged import a_ball
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from magma_remote.adapters.memory_registry import MemoryRegistry
 from magma_remote.errors import EngineError
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.runtime.extracting import trial as extracting_trial
-from tests.extracts import FIRST, OTHER, SECOND, TRIALS, Desk
-from tests.merged import cut
+from tests.support.memory.desk import FIRST, OTHER, SECOND, TRIALS, Desk
+from tests.support.workdirs.merged import cut
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,15 +16,15 @@ from magma_remote.model.mark import read_mark
 from magma_remote.model.messages import JobMessage, Place
 from magma_remote.model.site import Site, parse_site
 from magma_remote.runtime.collecting.leftovers import find
-from tests.mortals import SlowCrew
-from tests.untold import lefts, untold
-from tests.worlds import CONFIG
+from tests.support.memory.mortals import SlowCrew
+from tests.support.memory.untold import lefts, untold
+from tests.support.memory.world import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.worlds import World
+    from tests.support.memory.world import World
 
 PLACE = Place(folder="", workdirs="/srv/w", token="", host="192.0.2.1", port=2222, user="m")
 

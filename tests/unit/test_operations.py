@@ -17,7 +17,7 @@ from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.messages import Orders, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
-from tests.dispatched import CONFIG, DEAD, DONE, QUEUED, RUNNING, dispatched
+from tests.support.workdirs.dispatched import CONFIG, DEAD, DONE, QUEUED, RUNNING, dispatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

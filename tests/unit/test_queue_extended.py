@@ -8,7 +8,7 @@ import pytest
 
 from magma_remote.model.entries import JobState
 from magma_remote.runtime.dispatcher import operations
-from tests.worlds import RUN_SECONDS, World, jobs_left
+from tests.support.memory.world import RUN_SECONDS, World, jobs_left
 
 if TYPE_CHECKING:
     from pathlib import Path

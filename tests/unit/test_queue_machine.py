@@ -15,8 +15,8 @@ from magma_remote.model.entries import JobState
 from magma_remote.model.messages import Orders, Tube, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
-from tests.strangers import STRANGERS
-from tests.worlds import CONFIG, RUN_SECONDS, TTR, World, jobs_left
+from tests.support.memory.strangers import STRANGERS
+from tests.support.memory.world import CONFIG, RUN_SECONDS, TTR, World, jobs_left
 
 WORKERS = ("w0", "w1", "w2")
 WORKER = st.sampled_from(WORKERS)

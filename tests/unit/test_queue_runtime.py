@@ -9,7 +9,7 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.entries import JobState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
-from tests.worlds import RUN_SECONDS, TTR, World, jobs_left
+from tests.support.memory.world import RUN_SECONDS, TTR, World, jobs_left
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from magma_remote.report.repeats import Horizon, Kind, groups_of, horizon_of
-from tests.found import experiment, lost, trial
+from tests.support.report.written import experiment, lost, trial
 
 
 def test_a_repeat_sees_a_bug_when_its_first_program_does() -> None:

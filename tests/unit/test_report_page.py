@@ -18,9 +18,9 @@ from magma_remote.report.page import render
 from magma_remote.report.statistics import ALPHA, holm
 from magma_remote.report.statistics_pairs import mann_whitney
 from magma_remote.report.tables import TABLES
-from tests.experiments import generated
-from tests.found import experiment, lost, trial
-from tests.pages import Page
+from tests.support.report.generated import generated
+from tests.support.report.page import Page
+from tests.support.report.written import experiment, lost, trial
 
 MADE = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOSTILE = "<script>\"&'</script>{{7*7}}"

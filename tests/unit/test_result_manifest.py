@@ -12,7 +12,7 @@ import pytest
 from magma_remote.errors import CorruptError
 from magma_remote.model.manifest import read
 from magma_remote.runtime.workdir.manifest import verify, write_manifest
-from tests.result_folder import contents
+from tests.support.workdirs.result import contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from magma_remote.model.entries import CampaignState, JobState, RunState, Worker
 from magma_remote.model.heartbeat import RunStatus, WorkerState
 from magma_remote.model.jobs import Job
 from magma_remote.model.standing import Pair, Standing, standing
-from tests.ledgers import BEAT, CAMPAIGN, a_job, a_run, pairs_of
+from tests.support.ledger.entries import BEAT, CAMPAIGN, a_job, a_run, pairs_of
 
 NOW = 1000.0
 OPEN = replace(CAMPAIGN, state=CampaignState.OPEN, ended_at=None, timeout=100.0)

@@ -13,12 +13,12 @@ from magma_remote.model.outcome import Reason
 from magma_remote.ports import Prepared
 from magma_remote.runtime import preflight
 from magma_remote.runtime.images.tree_digest import tree_digest
-from tests.stations import an_assignment, await_news, campaign_text, ended, prepare, prepared, run, until
+from tests.support.memory.station import an_assignment, await_news, campaign_text, ended, prepare, prepared, run, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.stations import Bench
+    from tests.support.memory.station import Bench
 
 
 def test_a_station_is_set_up(bench: Bench) -> None:

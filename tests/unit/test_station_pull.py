@@ -12,11 +12,11 @@ from magma_remote.adapters.memory_registry import MemoryRegistry, MemoryShelf
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.ports import Pulled
 from magma_remote.runtime import preflight
-from tests.stations import an_assignment, prepare, run
+from tests.support.memory.station import an_assignment, prepare, run
 
 if TYPE_CHECKING:
     from magma_remote.model.messages import Broadcast
-    from tests.stations import Bench
+    from tests.support.memory.station import Bench
 
 MANIFEST = f"sha256:{'1' * 64}"
 PAIRS = (("afl", "libpng"), ("libfuzzer", "libpng"))

@@ -17,11 +17,11 @@ from magma_remote.runtime.station import run as station_run
 from magma_remote.runtime.trial.cache import Shared
 from magma_remote.runtime.trial.trial import Site
 from magma_remote.runtime.workdir import manifest
-from tests.stations import an_assignment, await_news, ended, prepare, run, until
+from tests.support.memory.station import an_assignment, await_news, ended, prepare, run, until
 
 if TYPE_CHECKING:
     from magma_remote.ports import RunEnded, Station
-    from tests.stations import Bench
+    from tests.support.memory.station import Bench
 
 
 def test_it_is_a_station(bench: Bench) -> None:

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from magma_remote.report.statistics_pairs import _scores, effect_word, letters, log_rank, mann_whitney
-from tests.survival_data import CALLAERT_0, CALLAERT_1, CONTROL, NEW_DRUG, PLACEBO, SIX_MP, Sample, sample
+from tests.support.report.survival import CALLAERT_0, CALLAERT_1, CONTROL, NEW_DRUG, PLACEBO, SIX_MP, Sample, sample
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # lifelines and what it imports warn of their own affairs

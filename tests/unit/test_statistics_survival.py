@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from magma_remote.report.statistics_survival import Curve, kaplan_meier, restricted, restricted_mean
-from tests.survival_data import PLACEBO, SIX_MP, Sample, sample
+from tests.support.report.survival import PLACEBO, SIX_MP, Sample, sample
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # lifelines and what it imports warn of their own affairs

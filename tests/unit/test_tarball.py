@@ -12,7 +12,7 @@ import pytest
 
 from magma_remote.errors import CorruptError
 from magma_remote.runtime.workdir.tarball import read_tarball
-from tests.merged import Ball, a_ball, cut, dump, usual
+from tests.support.workdirs.merged import Ball, a_ball, cut, dump, usual
 
 if TYPE_CHECKING:
     from pathlib import Path

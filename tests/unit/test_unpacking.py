@@ -11,7 +11,7 @@ import pytest
 from magma_remote.errors import CorruptError, StorageError
 from magma_remote.runtime.extracting.unpacking import Source
 from magma_remote.runtime.files import remove_tree
-from tests.merged import Ball, a_ball, cut
+from tests.support.workdirs.merged import Ball, a_ball, cut
 
 if TYPE_CHECKING:
     from pathlib import Path

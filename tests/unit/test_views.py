@@ -18,7 +18,7 @@ from magma_remote.report.views import (
     plain,
 )
 from magma_remote.report.wording import DASH
-from tests.found import experiment, lost, trial
+from tests.support.report.written import experiment, lost, trial
 
 BUGS = ("T1", "T2", "T3", "T4")
 

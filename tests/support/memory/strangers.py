@@ -5,7 +5,7 @@ from __future__ import annotations
 from magma_remote.model.heartbeat import Heartbeat, WorkerState
 from magma_remote.model.jobs import Job
 from magma_remote.model.messages import Feedback, Grave, JobMessage, Place, Tube
-from tests.worlds import OTHER
+from tests.support.memory.world import OTHER
 
 STRANGERS = {
     Tube.JOBS: JobMessage(

@@ -21,7 +21,7 @@ from magma_remote.runtime.dispatcher.extending import extend
 from magma_remote.runtime.dispatcher.slot import ReplacedError, broadcast, read_slot, refuse_other
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
-from tests.mortals import Disks, Fuse, KilledError, MemoryResults, MortalQueue, SlowCrew
+from tests.support.memory.mortals import Disks, Fuse, KilledError, MemoryResults, MortalQueue, SlowCrew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from magma_remote.model.outcome import Reason
 from magma_remote.runtime.workdir.entering import Entering
 from magma_remote.runtime.workdir.manifest import load
 from magma_remote.runtime.workdir.origin import note_origin
-from tests.result_folder import a_result
+from tests.support.workdirs.result import a_result
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tests.lab import Lab
+    from tests.support.lab.lab import Lab
 
 FOLDERS = ("/etc", "/opt", "/usr", "/var", "/home", "/root")
 OURS = ("/etc", "/opt", "/usr/local", "/var/lib", "/home", "/root")  # what no package owns can only be here

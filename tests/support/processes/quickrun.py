@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).resolve().parents[3]
 SUPPORT = PROJECT / "examples" / "magma"
 TREES = PROJECT / "tests" / "trees"
 COMMAND = str(Path(sys.executable).with_name("magma-remote"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.lab import Done, Lab
+    from tests.support.lab.lab import Done, Lab
 
 # Says what came back through a forwarded socket. argv: ssh's words as one argument each, then what to send.
 _THROUGH_SOCKET = r"""

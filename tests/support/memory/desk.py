@@ -22,7 +22,7 @@ from magma_remote.runtime.extracting.known import background
 from magma_remote.runtime.extracting.tasks import Build
 from magma_remote.runtime.extracting.workdir import ExtractOrder, ExtractOutside, Extracts, extract_workdir
 from magma_remote.runtime.images.images import Owner
-from tests.merged import Merged, a_ball
+from tests.support.workdirs.merged import Merged, a_ball
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

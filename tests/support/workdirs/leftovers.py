@@ -18,14 +18,14 @@ from magma_remote.ports import Assignment, Kept, RunEnded
 from magma_remote.runtime.station.folders import Folders
 from magma_remote.runtime.workdir.manifest import write_manifest
 from tests.conftest import missing
-from tests.dispatched import call
-from tests.result_folder import _fill
-from tests.ssh_server import LOOPBACK, ssh_server
+from tests.support.servers.sshd import LOOPBACK, ssh_server
+from tests.support.workdirs.dispatched import call
+from tests.support.workdirs.result import _fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.ssh_server import SshServer
+    from tests.support.servers.sshd import SshServer
 
 CONFIG = "c0ffee"
 _RRSYNC = "/usr/bin/rrsync"

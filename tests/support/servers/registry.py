@@ -9,7 +9,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Self
 
-from tests.queues import free_port, until
+from tests.support.servers.beanstalkd import free_port, until
 
 if TYPE_CHECKING:
     from pathlib import Path

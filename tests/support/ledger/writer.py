@@ -1,4 +1,4 @@
-"""A process that writes to a ledger until it is killed or done: `python ledger_child.py LEDGER WHAT`."""
+"""A process that writes to a ledger until it is killed or done: `python -m tests.support.ledger.writer LEDGER WHAT`."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
 from magma_remote.runtime.dispatcher.opening import begin
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
-from tests.mortals import Disks, Fuse, MemoryResults
-from tests.queues import until
+from tests.support.memory.mortals import Disks, Fuse, MemoryResults
+from tests.support.servers.beanstalkd import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from magma_remote.adapters.beanstalk import BeanstalkQueue
     from magma_remote.model.entries import JobEntry
     from magma_remote.ports import Assignment
-    from tests.queues import Beanstalkd
+    from tests.support.servers.beanstalkd import Beanstalkd
 
 DEADLINE = 60.0  # seconds for what takes a few where the machine is not busy with other work
 SLOTS = 2

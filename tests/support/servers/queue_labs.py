@@ -9,7 +9,7 @@ import pytest
 from magma_remote.adapters.memory_clock import MemoryClock
 from magma_remote.adapters.memory_queue import MemoryQueue, MemoryServer
 from magma_remote.errors import QueueGoneError
-from tests.queues import Beanstalkd, until
+from tests.support.servers.beanstalkd import Beanstalkd, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.messages import Feedback
 from magma_remote.runtime.collecting.collecting import Collecting
 from magma_remote.runtime.collecting.leftovers import Left
-from tests.mortals import Fuse, MemoryResults, SlowCrew
-from tests.worlds import RUN_SECONDS, World
+from tests.support.memory.mortals import Fuse, MemoryResults, SlowCrew
+from tests.support.memory.world import RUN_SECONDS, World
 
 if TYPE_CHECKING:
     from pathlib import Path

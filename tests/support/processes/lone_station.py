@@ -1,6 +1,6 @@
 """A worker's station as a process of its own, without a queue: sets up, runs, and leaves when it is told to.
 
-`python station_process.py SETTINGS.json` prints a line of JSON for each news, and `{"progress": …}` when that changes.
+`python lone_station.py SETTINGS.json` prints a line of JSON for each news, and `{"progress": …}` when that changes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from scripts.setup.shell import Shell
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 DISPATCHER, WORKERS, STRANGER = "dispatcher1", ("worker1", "worker2"), "stranger"
 NAMES = tuple(f"test-{number}" for number in range(1, 5))  # of labs of tests that run at the same time
 PLAY_SECONDS = 900

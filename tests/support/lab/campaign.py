@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.lab import DISPATCHER
+from tests.support.lab.lab import DISPATCHER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.lab import Lab, Played
+    from tests.support.lab.lab import Lab, Played
 
 TRIALS, TRIAL_SECONDS = 6, 10
 TRIAL = "aflplusplus/libpng/libpng_read_fuzzer"

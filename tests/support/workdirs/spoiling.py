@@ -8,8 +8,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.layout import trial_key
-from tests.dispatched import call
-from tests.proven import DONE, JOBS, Proven, text_of
+from tests.support.workdirs.dispatched import call
+from tests.support.workdirs.finished import DONE, JOBS, Proven, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
