@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.lab.lab import ROOT, Lab, command, environment, new_lab, run
-from tests.support.processes.quickrun import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ import docker
 
 from tests.support.processes.cluster import new_cluster
 from tests.support.processes.quickrun import CPUS
-from tests.support.servers.beanstalkd import until
+from tests.support.waiting import until
 
 GOAL = 1.9
 TRIALS = 8

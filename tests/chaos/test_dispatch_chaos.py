@@ -16,7 +16,7 @@ from magma_remote.model.entries import JobState
 from tests.chaos.faults import FAULTS, Faults
 from tests.chaos.verdict import Engine, assert_clean, assert_told, assert_whole, jobs, leave
 from tests.support.processes.cluster import new_cluster
-from tests.support.processes.quickrun import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from magma_remote.model.container import CPUS_LABEL, WORKDIR_LABEL
 from magma_remote.model.entries import CampaignState, JobState, RunState
 from magma_remote.model.layout import Workdir, trial_key
 from magma_remote.runtime.workdir.entering import execution_path, is_entered, manifest_path
-from tests.support.servers.beanstalkd import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

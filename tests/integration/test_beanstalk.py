@@ -16,7 +16,9 @@ import pytest
 from magma_remote.adapters.beanstalk import BeanstalkQueue
 from magma_remote.errors import QueueError, QueueGoneError
 from magma_remote.model.wire import LARGEST
-from tests.support.servers.beanstalkd import DEADLINE, Beanstalkd, free_port, until
+from tests.support.servers.beanstalkd import Beanstalkd
+from tests.support.servers.ports import free_port
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

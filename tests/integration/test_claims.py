@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,11 +18,11 @@ import pytest
 from magma_remote.adapters.claims import build_lock, cpu_claims, is_held, workdir_lock
 from magma_remote.adapters.lockfile import Holder
 from magma_remote.errors import BusyError, StoppedError, StorageError
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DEADLINE = 20.0  # seconds; what goes well takes milliseconds
 NOBODY = 65534
 
 # Takes a lock as the user that it is told, says so, and keeps it until its standard input ends
@@ -70,13 +69,6 @@ def other(
 def kill(child: subprocess.Popen[str], how: signal.Signals) -> None:
     child.send_signal(how)
     child.wait(DEADLINE)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.005)
 
 
 def open_descriptors() -> int:

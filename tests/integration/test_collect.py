@@ -6,8 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,14 +14,17 @@ from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
+from tests.support.pids import descendants, name_of
 from tests.support.processes.quickrun import COMMAND, make_tree
-from tests.support.servers.beanstalkd import until
-from tests.support.servers.sshd import LOOPBACK, free_port
+from tests.support.servers.ports import LOOPBACK, free_port
+from tests.support.waiting import until
 from tests.support.workdirs.dispatched import call, refused
 from tests.support.workdirs.leftovers import CONFIG, Host, Worker, far
 from tests.support.workdirs.result import contents
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.servers.beanstalkd import Beanstalkd
 
 
@@ -243,7 +244,7 @@ def test_interrupted_it_goes_on_the_next_time(host: Host, worker: Worker) -> Non
             collecting = subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
             assert collecting.stderr
             try:
-                until(lambda: "ssh" in _children(collecting.pid))
+                until(lambda: "ssh" in map(name_of, descendants(collecting.pid)))
                 collecting.send_signal(signal.SIGINT)
                 assert b"once more leaves at once" in collecting.stderr.readline()
                 collecting.send_signal(signal.SIGINT)
@@ -254,13 +255,3 @@ def test_interrupted_it_goes_on_the_next_time(host: Host, worker: Worker) -> Non
                 collecting.stderr.close()
         assert host.states() == [JobState.WAITING]
         assert host.collect(name)["complete"] == 1
-
-
-def _children(pid: int) -> list[str]:
-    """Names of all programs that a process has started."""
-    names: list[str] = []
-    with suppress(OSError):  # it ends meanwhile
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                names += [Path(f"/proc/{child}/comm").read_text().strip(), *_children(child)]
-    return names

@@ -10,7 +10,8 @@ import pytest
 
 from magma_remote.adapters import claims
 from tests.support.processes.cluster import new_cluster
-from tests.support.processes.quickrun import CPUS, cache, until
+from tests.support.processes.quickrun import CPUS, cache
+from tests.support.waiting import until
 from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:

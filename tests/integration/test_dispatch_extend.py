@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.processes.cluster import new_cluster
-from tests.support.processes.quickrun import COMMAND, CPUS, until
+from tests.support.processes.quickrun import COMMAND, CPUS
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

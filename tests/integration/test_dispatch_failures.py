@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from docker.errors import APIError
 
-from tests.support.processes.quickrun import CPUS, until
+from tests.support.processes.quickrun import CPUS
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.processes.cluster import Cluster

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes.quickrun import CPUS, until
+from tests.support.processes.quickrun import CPUS
 from tests.support.servers.sshd import ssh_server
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.processes.cluster import Cluster

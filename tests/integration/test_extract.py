@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.processes.quickrun import COMMAND, SUPPORT, Ended, await_cpus, until
+from tests.support.processes.quickrun import COMMAND, SUPPORT, Ended, await_cpus
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

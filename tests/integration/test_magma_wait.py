@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.ansible_calls import FakeCommand, environment, playbook, program
-from tests.support.servers.beanstalkd import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

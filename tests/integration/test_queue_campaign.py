@@ -12,7 +12,7 @@ from magma_remote.model.entries import JobState
 from magma_remote.model.messages import Broadcast, Feedback, Place, Tube, orders_tube
 from magma_remote.model.outcome import Reason
 from tests.support.memory.live import SLOTS, live, stranger
-from tests.support.servers.beanstalkd import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

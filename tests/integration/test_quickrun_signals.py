@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes.quickrun import cache, entries, tar_names, until
+from tests.support.processes.quickrun import cache, entries, tar_names
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.cells import cell_len
 
-from tests.support.processes.quickrun import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.processes.quickrun import Lab, Quickrun

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-import os
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.setup.shell import NOT_FOUND, TIMED_OUT, SetupError, Shell
+from tests.support.pids import alive
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_a_run_out_of_time_takes_its_children_along(shell: Shell, tmp_path: Path
     result = shell.run(["sh", "-c", f"sleep 600 & echo $! > {pid}; wait"], timeout=1)
     assert result.code == TIMED_OUT
     assert time.monotonic() - start < 10
-    assert shell.wait_for(lambda: not _runs(int(pid.read_text(encoding="ascii"))), timeout=10)
+    assert shell.wait_for(lambda: not alive(int(pid.read_text(encoding="ascii"))), timeout=10)
 
 
 def test_a_program_that_falls_silent_is_ended(shell: Shell) -> None:
@@ -66,12 +69,3 @@ def test_sudo_that_would_ask_is_refused_with_the_line(
     monkeypatch.setitem(shell.env, "PATH", str(tmp_path))  # no sudo at all
     with pytest.raises(SetupError, match=r"Type:\n    sudo service 'two words' start"):
         shell.as_root(["service", "two words", "start"], timeout=30)
-
-
-def _runs(pid: int) -> bool:
-    """Whether the process is there and no zombie that a lazy process 1 has yet to collect."""
-    try:
-        os.kill(pid, 0)
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (ProcessLookupError, FileNotFoundError):
-        return False

@@ -22,7 +22,8 @@ from magma_remote.runtime.station.folders import open_workdirs
 from magma_remote.runtime.station.local import LocalStation
 from magma_remote.runtime.workdir import manifest
 from tests.support.processes import lone_station
-from tests.support.processes.quickrun import CPUS, DEADLINE, await_cpus, cache, until
+from tests.support.processes.quickrun import CPUS, await_cpus, cache
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,15 +8,16 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from scripts.setup.steps import ROOT
+from tests.support.pids import alive
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 KEEPER = ROOT / "roles/service/files/supervised"
 AGAIN, STAY = 1, 0
@@ -40,20 +41,6 @@ def run(*command: str, pause: str = "0", **options: str) -> subprocess.Completed
         timeout=LIMIT,
         check=False,
     )
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize(
@@ -117,4 +104,4 @@ def test_the_program_does_not_outlive_its_keeper() -> None:
         assert alive(pid)
         keeper.kill()
         keeper.wait(LIMIT)
-        wait_for(lambda: not alive(pid))
+        until(lambda: not alive(pid))

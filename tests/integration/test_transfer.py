@@ -16,7 +16,10 @@ import pytest
 from magma_remote.adapters.transfer import LocalFirst, transfer_for
 from magma_remote.errors import CorruptError, TransferError
 from magma_remote.runtime.workdir.manifest import verify
-from tests.support.servers.sshd import DEADLINE, Line, SshServer, free_port, ssh_server, until
+from tests.support.pids import name_of
+from tests.support.servers.ports import free_port
+from tests.support.servers.sshd import Line, SshServer, ssh_server
+from tests.support.waiting import DEADLINE, until
 from tests.support.workdirs.result import JOB, a_result, contents
 
 if TYPE_CHECKING:
@@ -99,10 +102,6 @@ def stalled(copy_type: str, server: SshServer, run: RunEntry, here: Path, cpus: 
             line.cut()
             fetch.join(DEADLINE)
         assert told
-
-
-def name_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def test_a_whole_folder(copy_type: str, server: SshServer, result: RunEntry, here: Path) -> None:

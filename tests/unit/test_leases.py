@@ -14,21 +14,12 @@ from hypothesis import strategies as st
 
 from magma_remote.errors import CpuError, StoppedError
 from magma_remote.runtime.leases import CpuLeases
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from magma_remote.model.cpus import CpuSet
 
-DEADLINE = 20.0  # seconds; what goes well takes milliseconds
 PAIRS: tuple[CpuSet, ...] = ((0, 64), (1, 65), (2, 66), (3, 67))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.001)
 
 
 class Waiter(threading.Thread):

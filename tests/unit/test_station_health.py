@@ -10,7 +10,7 @@ import pytest
 from magma_remote.errors import EngineError
 from magma_remote.runtime.station import health as station_health
 from magma_remote.runtime.station.health import ROOM, Health
-from tests.support.memory.station import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

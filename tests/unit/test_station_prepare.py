@@ -13,7 +13,8 @@ from magma_remote.model.outcome import Reason
 from magma_remote.ports import Prepared
 from magma_remote.runtime import preflight
 from magma_remote.runtime.images.tree_digest import tree_digest
-from tests.support.memory.station import an_assignment, await_news, campaign_text, ended, prepare, prepared, run, until
+from tests.support.memory.station import an_assignment, await_news, campaign_text, ended, prepare, prepared, run
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

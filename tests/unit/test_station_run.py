@@ -17,7 +17,8 @@ from magma_remote.runtime.station import run as station_run
 from magma_remote.runtime.trial.cache import Shared
 from magma_remote.runtime.trial.trial import Site
 from magma_remote.runtime.workdir import manifest
-from tests.support.memory.station import an_assignment, await_news, ended, prepare, run, until
+from tests.support.memory.station import an_assignment, await_news, ended, prepare, run
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from magma_remote.ports import RunEnded, Station

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from scripts.lab.objects import Objects
 from scripts.lab.state import State, folder
 from scripts.setup.shell import Shell
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -185,10 +185,7 @@ def command(name: str, *words: str, timeout: float = 1500) -> str:
 
 def wait_for(condition: Callable[[], object], deadline: float) -> None:
     """Wait for a condition that costs a command on a host each time it is asked for."""
-    end = time.monotonic() + deadline
-    while not condition():
-        assert time.monotonic() < end, f"the condition did not come true within {deadline} s"
-        time.sleep(0.5)
+    until(condition, deadline, every=0.5)
 
 
 @contextmanager

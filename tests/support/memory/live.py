@@ -23,7 +23,7 @@ from magma_remote.runtime.dispatcher.opening import begin
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
 from tests.support.memory.mortals import Disks, Fuse, MemoryResults
-from tests.support.servers.beanstalkd import until
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from magma_remote.ports import Assignment
     from tests.support.servers.beanstalkd import Beanstalkd
 
-DEADLINE = 60.0  # seconds for what takes a few where the machine is not busy with other work
 SLOTS = 2
 _ANSWER = 1.0  # seconds that a queue has to answer: a frozen one is noticed soon
 
@@ -182,7 +181,7 @@ class Live:
 
     def await_starts(self, count: int) -> None:
         """Wait until so many runs were started."""
-        until(lambda: self.starts >= count, deadline=DEADLINE)
+        until(lambda: self.starts >= count)
 
     def await_end(self, look: Callable[[], None] = lambda: None, *, within: float = DEADLINE) -> None:
         """Wait for the dispatcher's own end, and `look` meanwhile; every job must have its one result."""

@@ -21,9 +21,9 @@ from magma_remote.runtime.images.images import Owner
 from magma_remote.runtime.images.tree_digest import tree_digest
 from magma_remote.runtime.station.local import LocalStation
 from magma_remote.runtime.station.settings import StationOutside, StationSettings
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from magma_remote.adapters.memory_registry import MemoryRegistry
@@ -31,19 +31,11 @@ if TYPE_CHECKING:
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.cpus import CpuSet
 
-DEADLINE = 10.0  # what goes well takes milliseconds
 PROGRAMS = {"libpng": {"readpng": ""}, "libtiff": {"tiffcp": ""}}
 TREE = MagmaTree(
     fuzzers=("afl", "libfuzzer"),
     targets={name: Target(name=name, file=name, programs=programs) for name, programs in PROGRAMS.items()},
 )
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "the condition never came true"
-        time.sleep(0.005)
 
 
 def campaign_text(**settings: Any) -> str:

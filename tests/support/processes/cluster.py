@@ -12,19 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.container import WORKDIR_LABEL
-from tests.support.processes.quickrun import (
-    COMMAND,
-    CPUS,
-    Ended,
-    Lab,
-    Quickrun,
-    await_cpus,
-    cache,
-    entries,
-    make_tree,
-    until,
-)
+from tests.support.processes.quickrun import COMMAND, CPUS, Ended, Lab, Quickrun, await_cpus, cache, entries, make_tree
 from tests.support.servers.beanstalkd import Beanstalkd
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,10 +21,11 @@ from magma_remote.model.container import WORKDIR_LABEL
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration
 from magma_remote.runtime.trial.cache import Cache
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -34,7 +35,6 @@ SUPPORT = PROJECT / "examples" / "magma"
 TREES = PROJECT / "tests" / "trees"
 COMMAND = str(Path(sys.executable).with_name("magma-remote"))
 CPUS = sorted(os.sched_getaffinity(0))[:2]
-DEADLINE = 120.0  # seconds for what takes a few where the machine is not busy with other work
 _BUSY = "CPUs in use on this machine"
 
 
@@ -204,14 +204,6 @@ def make_tree(root: Path) -> None:
         shutil.copytree(TREES / "fuzzers" / "steady", root / "fuzzers" / fuzzer.name)
         shutil.copytree(fuzzer, root / "fuzzers" / fuzzer.name, dirs_exist_ok=True)
     shutil.copytree(TREES / "targets", root / "targets")
-
-
-def until(condition: Callable[[], object], deadline: float = DEADLINE) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + deadline
-    while not condition():
-        assert time.monotonic() < end, "the condition never came true"
-        time.sleep(0.01)
 
 
 def tar_names(tarball: Path) -> list[str]:

@@ -6,31 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from magma_remote.adapters.beanstalk import BeanstalkQueue
+from tests.support.pids import state
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-DEADLINE = 20.0  # seconds for what takes a moment where the machine is not busy with other work
-
-
-def until(condition: Callable[[], object], *, deadline: float = DEADLINE, every: float = 0.02) -> None:
-    """Wait until it is true."""
-    end = time.monotonic() + deadline
-    while not condition():
-        assert time.monotonic() < end, f"not within {deadline:g} s"
-        time.sleep(every)
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    from pathlib import Path
 
 
 class Beanstalkd:
@@ -99,8 +82,7 @@ class Beanstalkd:
     def freeze(self) -> None:
         """Let it keep its connections and answer nothing."""
         self.send(signal.SIGSTOP)
-        stat = Path(f"/proc/{self.pid}/stat")
-        until(lambda: stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T")
+        until(lambda: state(self.pid) == "T")
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -9,12 +9,13 @@ import pytest
 from magma_remote.adapters.memory_clock import MemoryClock
 from magma_remote.adapters.memory_queue import MemoryQueue, MemoryServer
 from magma_remote.errors import QueueGoneError
-from tests.support.servers.beanstalkd import Beanstalkd, until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from magma_remote.ports import Delivery, Queue
+    from tests.support.servers.beanstalkd import Beanstalkd
 
 JOBS, OTHER = "jobs", "orders.w-1"
 

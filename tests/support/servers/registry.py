@@ -9,12 +9,11 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Self
 
-from tests.support.servers.beanstalkd import free_port, until
+from tests.support.servers.ports import free_port
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DEADLINE = 20.0
 
 
 class RegistryServer:

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +17,15 @@ from typing import TYPE_CHECKING, Self
 from magma_remote.adapters.ssh import Ssh
 from magma_remote.model.messages import Place
 from tests.conftest import missing
+from tests.support.pids import descendants
+from tests.support.servers.ports import LOOPBACK, free_port
+from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-LOOPBACK = "127.0.0.1"
-DEADLINE = 20.0  # seconds; what goes well takes milliseconds
 _SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 _SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.005)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +62,7 @@ class SshServer:
 
     def sessions(self) -> list[int]:
         """Process ids of all that serves a connection."""
-        return _of_the_living(self.pid)
+        return descendants(self.pid)
 
     def hang_up(self) -> None:
         """Kill what serves the connections of now."""
@@ -90,17 +83,6 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def _descendants(pid: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [found for child in children for found in (child, *_of_the_living(child))]
-
-
-def _of_the_living(pid: int) -> list[int]:
-    with suppress(OSError):
-        return _descendants(pid)
-    return []
 
 
 @contextmanager
@@ -129,7 +111,7 @@ def ssh_server(folder: Path, *, extra: str = "") -> Iterator[SshServer]:
                 log=folder / "sshd.log",
             )
         finally:
-            _signal([*_of_the_living(process.pid), process.pid], signal.SIGKILL)
+            _signal([*descendants(process.pid), process.pid], signal.SIGKILL)
 
 
 def _config(folder: Path, port: int, extra: str) -> str:
@@ -148,12 +130,6 @@ LogLevel VERBOSE
 MaxStartups 100
 {extra or f"Subsystem sftp {_SFTP_SERVER}"}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind((LOOPBACK, 0))
-        return int(found.getsockname()[1])
 
 
 def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
