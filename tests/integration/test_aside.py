@@ -12,8 +12,8 @@ from magma_remote.adapters import claims
 from magma_remote.cli import aside
 from magma_remote.errors import UsageError
 from tests.integration.test_claims import other
+from tests.support.commands import refused
 from tests.support.waiting import until
-from tests.support.workdirs.dispatched import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.heartbeat import WorkerState
 from magma_remote.model.messages import Orders, orders_tube
 from magma_remote.runtime.dispatcher import operations
-from tests.support.workdirs.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, call, dispatched, refused
+from tests.support.commands import call, refused
+from tests.support.workdirs.dispatched import CONFIG, DEAD, DONE, RUNNING, SETTINGS, dispatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

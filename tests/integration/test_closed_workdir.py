@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.model.layout import trial_key
-from tests.support.processes.nobody import as_nobody, open_place
+from tests.support.commands import as_nobody, open_place
 from tests.support.workdirs.finished import DONE, JOBS, proven
 from tests.support.workdirs.merged import Merged
 from tests.support.workdirs.result import contents

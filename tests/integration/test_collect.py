@@ -14,11 +14,11 @@ from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
+from tests.support.commands import call, refused
 from tests.support.pids import descendants, name_of
 from tests.support.processes.quickrun import COMMAND, make_tree
 from tests.support.servers.ports import LOOPBACK, free_port
 from tests.support.waiting import until
-from tests.support.workdirs.dispatched import call, refused
 from tests.support.workdirs.leftovers import CONFIG, Host, Worker, far
 from tests.support.workdirs.result import contents
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.workdirs.dispatched import call, refused
+from tests.support.commands import call, refused
 from tests.support.workdirs.merged import Merged, a_ball, dump
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.commands import refused
 from tests.support.processes.quickrun import make_tree
-from tests.support.workdirs.dispatched import refused
 
 if TYPE_CHECKING:
     from pathlib import Path

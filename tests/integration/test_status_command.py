@@ -24,7 +24,8 @@ from rich.cells import cell_len
 from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState
 from magma_remote.runtime.dispatcher import operations
-from tests.support.workdirs.dispatched import CONFIG, SETTINGS, call, dispatched, refused
+from tests.support.commands import call, refused
+from tests.support.workdirs.dispatched import CONFIG, SETTINGS, dispatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.workdirs.dispatched import call
+from tests.support.commands import call
 from tests.support.workdirs.merged import Ball, Merged, a_ball, dump, usual
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.workdirs.dispatched import call, refused
+from tests.support.commands import call, refused
 from tests.support.workdirs.finished import DONE, Proven, proven
 from tests.support.workdirs.merged import Merged, a_ball, cut
 from tests.support.workdirs.result import contents

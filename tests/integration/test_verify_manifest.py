@@ -15,7 +15,7 @@ from magma_remote.model.entries import JobState
 from magma_remote.model.layout import trial_key
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher.extending import extend
-from tests.support.workdirs.dispatched import refused
+from tests.support.commands import refused
 from tests.support.workdirs.finished import COMMIT, DONE, JOBS, TEXT, Proven, proven
 from tests.support.workdirs.spoiling import (
     ENTRY,

@@ -1,4 +1,4 @@
-"""A WORKDIR as a dispatcher leaves it in the middle of a campaign, 200 jobs on 5 workers, and commands beside it."""
+"""A WORKDIR as a dispatcher leaves it in the middle of a campaign, 200 jobs on 5 workers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from click.testing import CliRunner
-
 from magma_remote.adapters.sqlite import SqliteLedger
-from magma_remote.cli.main import cli
-from magma_remote.errors import MagmaRemoteError
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState, Warned, WorkerEntry
 from magma_remote.model.heartbeat import Heartbeat, Inability, RunStatus, WorkerState
 from magma_remote.model.jobs import Job
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from click.testing import Result
 
 CONFIG = "3f2a91c07b5d"
 TIMEOUT = 3600.0
@@ -131,20 +126,3 @@ def dispatched(place: Path, **campaign: object) -> SqliteLedger:
         text = "worker worker-3: its disk is nearly full (3 GiB left of 400 GiB): it takes no job"
         ledger.save_warnings([Warned(key="obstacle id2", text=text, at=now - 300)])
     return ledger
-
-
-def call(*arguments: str, code: int = 0, answer: str | None = None) -> Result:
-    """The command in this process; an error of ours becomes its message, as `main` does it."""
-    result = CliRunner().invoke(cli, arguments, input=answer)
-    if isinstance(result.exception, MagmaRemoteError):
-        assert result.exception.exit_code == code, result.exception
-        return result
-    assert result.exit_code == code, result.output
-    return result
-
-
-def refused(*arguments: str) -> str:
-    """What is said on exit code 2."""
-    error = call(*arguments, code=2).exception
-    assert isinstance(error, MagmaRemoteError)
-    return str(error)

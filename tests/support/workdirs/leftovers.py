@@ -18,9 +18,9 @@ from magma_remote.ports import Assignment, Kept, RunEnded
 from magma_remote.runtime.station.folders import Folders
 from magma_remote.runtime.workdir.manifest import write_manifest
 from tests.conftest import missing
+from tests.support.commands import call
 from tests.support.servers.ports import LOOPBACK
 from tests.support.servers.sshd import ssh_server
-from tests.support.workdirs.dispatched import call
 from tests.support.workdirs.result import _fill
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.layout import trial_key
-from tests.support.workdirs.dispatched import call
+from tests.support.commands import call
 from tests.support.workdirs.finished import DONE, JOBS, Proven, text_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Commands as a user whom closed folders stop: root may read and write everything."""
+"""Our commands: in this process, and as a user whom closed folders stop, since root may read and write everything."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from click.testing import CliRunner
+
+from magma_remote.cli.main import cli
+from magma_remote.errors import MagmaRemoteError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from click.testing import Result
 
 _MAIN_AS_I_AM = "from magma_remote.cli.main import main; main()"
 _MAIN = f"""
@@ -28,6 +35,23 @@ os.setuid(65534)
 {_MAIN_AS_I_AM}
 """
 """All is imported first: that user may not read this checkout, or its Python."""
+
+
+def call(*arguments: str, code: int = 0, answer: str | None = None) -> Result:
+    """The command in this process; an error of ours becomes its message, as `main` does it."""
+    result = CliRunner().invoke(cli, arguments, input=answer)
+    if isinstance(result.exception, MagmaRemoteError):
+        assert result.exception.exit_code == code, result.exception
+        return result
+    assert result.exit_code == code, result.output
+    return result
+
+
+def refused(*arguments: str) -> str:
+    """What is said on exit code 2."""
+    error = call(*arguments, code=2).exception
+    assert isinstance(error, MagmaRemoteError)
+    return str(error)
 
 
 @contextmanager
