@@ -15,7 +15,7 @@ from magma_remote.model.entries import JobState
 from magma_remote.model.messages import Orders, Tube, orders_tube
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
-from tests.support.memory.strangers import STRANGERS
+from tests.support.memory.strangers import STRANGERS, give_back, take_the_queue
 from tests.support.memory.world import CONFIG, RUN_SECONDS, TTR, World, jobs_left
 
 WORKERS = ("w0", "w1", "w2")
@@ -170,11 +170,11 @@ class Campaign(RuleBasedStateMachine):
     @rule(seldom=SELDOM)
     def another_campaign_takes_the_queue(self, seldom: bool) -> None:
         if seldom:
-            self.world.replace()
+            take_the_queue(self.world)
 
     @rule()
     def the_other_campaign_ends(self) -> None:
-        self.world.give_back()
+        give_back(self.world)
 
     @rule(seldom=SELDOM)
     def a_person_cancels(self, seldom: bool) -> None:
@@ -223,7 +223,7 @@ class Campaign(RuleBasedStateMachine):
         world = self.world
         if not world.server.up:
             world.server.start()
-        world.give_back()
+        give_back(world)
         world.disks.unreachable.clear()
         world.start_dispatcher()
         for name in WORKERS:

@@ -12,9 +12,13 @@ from magma_remote.errors import CorruptError, TransferError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from magma_remote.adapters.memory_station import MemoryStation
+    from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.model.entries import RunEntry
     from magma_remote.model.jobs import Job
     from magma_remote.ports import Kept
+    from magma_remote.runtime.dispatcher.dispatcher import Dispatcher
+    from magma_remote.runtime.worker.worker import Worker
 
 
 class KilledError(BaseException):
@@ -59,6 +63,31 @@ def _mortal(call: Callable[..., Any], fuse: Fuse) -> Callable[..., Any]:
         return answer
 
     return mortal
+
+
+@dataclass
+class Process:
+    """A process that may be frozen, or about to be killed."""
+
+    queue: MortalQueue
+    fuse: Fuse
+    frozen: bool = False
+
+
+@dataclass
+class WorkerProcess(Process):
+    """A worker."""
+
+    worker: Worker = field(kw_only=True)
+    station: MemoryStation = field(kw_only=True)
+
+
+@dataclass
+class DispatcherProcess(Process):
+    """A dispatcher."""
+
+    dispatcher: Dispatcher = field(kw_only=True)
+    ledger: SqliteLedger = field(kw_only=True)
 
 
 @dataclass

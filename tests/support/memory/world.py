@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from magma_remote.adapters.memory_clock import MemoryClock
-from magma_remote.adapters.memory_queue import MemoryQueue, MemoryServer
+from magma_remote.adapters.memory_queue import MemoryServer
 from magma_remote.adapters.memory_station import MemoryMachine, MemoryStation
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import QueueError, UsageError
 from magma_remote.model.campaign_request import CampaignRequest
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState
 from magma_remote.model.jobs import Job
-from magma_remote.model.messages import Broadcast, Tube
+from magma_remote.model.messages import Tube
 from magma_remote.runtime.dispatcher.dispatcher import Dispatcher, Seat
 from magma_remote.runtime.dispatcher.extending import extend
-from magma_remote.runtime.dispatcher.slot import ReplacedError, broadcast, read_slot, refuse_other
+from magma_remote.runtime.dispatcher.slot import ReplacedError, refuse_other
 from magma_remote.runtime.worker.telling import Identity
 from magma_remote.runtime.worker.worker import Worker
-from tests.support.memory.mortals import Disks, Fuse, KilledError, MemoryResults, MortalQueue, SlowCrew
+from tests.support.memory.mortals import (
+    Disks,
+    DispatcherProcess,
+    Fuse,
+    KilledError,
+    MemoryResults,
+    MortalQueue,
+    SlowCrew,
+    WorkerProcess,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
     from magma_remote.ports import Assignment, Ledger
 
 CONFIG = "c0ffee"
-OTHER = "decaf0"  # a campaign of somebody else's
 TTR = 120
 RUN_SECONDS = 300.0
 TICK = 5.0
@@ -41,31 +48,6 @@ FUZZERS = ("f0", "f1", "f2")
 def file_text(repeat: int, fuzzers: Sequence[str]) -> str:
     """A campaign file, as far as machines in memory read it."""
     return json.dumps({"REPEAT": repeat, "FUZZERS": fuzzers})
-
-
-@dataclass
-class Process:
-    """A process that may be frozen, or about to be killed."""
-
-    queue: MortalQueue
-    fuse: Fuse
-    frozen: bool = False
-
-
-@dataclass
-class WorkerProcess(Process):
-    """A worker."""
-
-    worker: Worker = field(kw_only=True)
-    station: MemoryStation = field(kw_only=True)
-
-
-@dataclass
-class DispatcherProcess(Process):
-    """A dispatcher."""
-
-    dispatcher: Dispatcher = field(kw_only=True)
-    ledger: SqliteLedger = field(kw_only=True)
 
 
 class World:
@@ -86,23 +68,23 @@ class World:
         self.strangers: list[str] = []
         self.ticks = 0
         self.path = folder / "ledger.sqlite"
-        ledger = SqliteLedger(self.path)
-        ledger.save_campaign(
-            CampaignEntry(
-                config_id=CONFIG,
-                source="campaign.hjson",
-                text=file_text(1, FUZZERS),
-                tree="".join(FUZZERS),
-                since=self.clock.now(),
-                timeout=RUN_SECONDS,
-                max_attempts=3,
-                terms={"POLL": "5"},
-            )
+        self._begin(jobs)
+
+    def _begin(self, jobs: int) -> None:
+        campaign = CampaignEntry(
+            config_id=CONFIG,
+            source="campaign.hjson",
+            text=file_text(1, FUZZERS),
+            tree="".join(FUZZERS),
+            since=self.clock.now(),
+            timeout=RUN_SECONDS,
+            max_attempts=3,
+            terms={"POLL": "5"},
         )
-        ledger.add_jobs(
-            JobEntry(number=n, job=Job(repeat=n, fuzzer=f"f{n % 3}", target="t", program="p")) for n in range(jobs)
-        )
-        ledger.close()
+        every = [Job(repeat=n, fuzzer=f"f{n % 3}", target="t", program="p") for n in range(jobs)]
+        with closing(SqliteLedger(self.path)) as ledger:
+            ledger.save_campaign(campaign)
+            ledger.add_jobs(JobEntry(number=number, job=job) for number, job in enumerate(every))
 
     # who is there
 
@@ -190,35 +172,6 @@ class World:
             )
             extend(ledger, request, self.clock.now())
 
-    def other(self, *, since: float, is_open: bool) -> Broadcast:
-        """What the dispatcher of another campaign broadcasts."""
-        return Broadcast(
-            config_id=OTHER,
-            source="other.hjson",
-            text="{}",
-            tree="0" * 64,
-            since=since,
-            dispatcher="e",
-            workdir="/v",
-            open=is_open,
-            ttr=self.ttr,
-        )
-
-    def replace(self) -> None:
-        """Another dispatcher takes the queue with --force, if the queue is there."""
-        if not self.server.up:
-            return
-        broadcast(MemoryQueue(self.server), self.other(since=self.clock.now(), is_open=True))
-
-    def give_back(self) -> None:
-        """The other campaign ends, if there is one and its dispatcher reaches the queue."""
-        if not self.server.up:
-            return
-        queue = MemoryQueue(self.server)
-        found = read_slot(queue)
-        if found and found.config_id == OTHER and found.open:
-            broadcast(queue, self.other(since=found.since, is_open=False))
-
     def tick(self, seconds: float = TICK) -> None:
         """Let everybody who is alive do what is due, each time another one first, then let time pass."""
         self.ticks += 1
@@ -256,21 +209,21 @@ class World:
 
     def entries(self) -> list[JobEntry]:
         """All jobs of the ledger."""
-        ledger = SqliteLedger.open_existing(self.path)
-        try:
+        with self._ledger() as ledger:
             return list(ledger.jobs())
-        finally:
-            ledger.close()
 
     def warnings(self) -> tuple[Warned, ...]:
         """What needs a person."""
-        with closing(SqliteLedger.open_existing(self.path)) as ledger:
+        with self._ledger() as ledger:
             return ledger.warnings()
 
     def known_workers(self) -> tuple[WorkerEntry, ...]:
         """All workers of the ledger."""
-        with closing(SqliteLedger.open_existing(self.path)) as ledger:
+        with self._ledger() as ledger:
             return ledger.workers()
+
+    def _ledger(self) -> closing[SqliteLedger]:
+        return closing(SqliteLedger.open_existing(self.path))
 
     @property
     def finished(self) -> bool:
@@ -303,9 +256,8 @@ class World:
             f"{e.number} {e.state} {e.attempts} q{e.queue_id} {e.reason} {e.message}" for e in self.entries()
         )
         tubes = [(m.id, m.tube, m.state, m.body[:90]) for m in self.server.messages()]
-        ledger = SqliteLedger.open_existing(self.path)
-        runs = "\n".join(f"{r.run} {r.state} {r.worker} {r.reason} {r.message}" for r in ledger.runs())
-        ledger.close()
+        with self._ledger() as ledger:
+            runs = "\n".join(f"{r.run} {r.state} {r.worker} {r.reason} {r.message}" for r in ledger.runs())
         return f"{entries}\n{runs}\n{tubes}\n{self.disks}"
 
 
