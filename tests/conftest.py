@@ -80,6 +80,12 @@ def base_image(docker_engine: docker.DockerClient) -> str:
 
 
 @pytest.fixture
+def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written need not outlive a power cut."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
 def beanstalkd(tmp_path: Path) -> Iterator[Beanstalkd]:
     """A server of this test alone, with a binlog, on a unix socket."""
     if not shutil.which("beanstalkd"):

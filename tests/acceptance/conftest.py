@@ -24,7 +24,6 @@ def lab_name() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def lab_can_run(docker_engine: object, base_image: str) -> None:
     """Docker Engine, the base image, ssh, and a CPU for each of two workers."""
-    del docker_engine, base_image
     if not shutil.which("ssh-keygen"):
         missing("no ssh-keygen")
     if len(os.sched_getaffinity(0)) < 2:
@@ -35,6 +34,5 @@ def lab_can_run(docker_engine: object, base_image: str) -> None:
 @pytest.fixture(scope="session")
 def lab(lab_can_run: None, lab_name: str) -> Iterator[Lab]:
     """A dispatcher, two workers and a stranger, up for all tests that ask for it."""
-    del lab_can_run
     with new_lab(lab_name) as found:
         yield found

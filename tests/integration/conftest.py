@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shutil
 import subprocess
 from contextlib import closing
@@ -99,15 +98,8 @@ def cluster(tmp_path: Path, docker_engine: DockerClient, base_image: str) -> Ite
 
 
 @pytest.fixture
-def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written need not outlive a power cut."""
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
-
-
-@pytest.fixture
 def sound(tmp_path: Path, fast_disk: None) -> Iterator[Proven]:
     """A WORKDIR of a campaign that has ended, with all of its trials."""
-    del fast_disk
     made = proven(tmp_path, jobs=JOBS[:DONE])
     with closing(made.ledger):
         made.finish(all_done=True)

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 ENTRY = "ar/afl/libpng/readpng/0"
 DENIED = "it cannot be read: Permission denied"
 
-
-@pytest.fixture(autouse=True)
-def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+pytestmark = pytest.mark.usefixtures("fast_disk")
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from magma_remote.model.layout import Workdir
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.runtime.extracting.known import Known, background
 from magma_remote.runtime.workdir.state import open_campaign, recorded_campaign
+from tests.support.memory.quickrun import a_campaign
 from tests.support.workdirs.finished import JOBS, Proven, proven
-from tests.unit.conftest import a_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

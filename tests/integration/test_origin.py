@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
@@ -32,9 +31,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proven]:
+def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) -> Iterator[Proven]:
     """Its first tree was noted, its manifest.json is written; the tree that is there now has another commit."""
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
     monkeypatch.setattr(provenance, "tree_origin", lambda _root: LATER)
     made = proven(tmp_path, jobs=JOBS[:DONE])
     with closing(made.ledger):

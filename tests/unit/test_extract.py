@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from magma_remote.model.layout import Workdir
-    from tests.unit.conftest import Lab
+    from tests.support.memory.quickrun import Lab
 
 JOB = Job(repeat=0, fuzzer="afl", target="libpng", program="readpng")
 _FIELD = st.binary(max_size=8).map(lambda data: data.replace(b"\0", b"."))

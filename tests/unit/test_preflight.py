@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.unit.conftest import Lab
+    from tests.support.memory.quickrun import Lab
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from magma_remote.runtime.dispatcher.supply import bury_late, check_registry, su
 from magma_remote.runtime.images import provision
 from magma_remote.runtime.images.images import Images, Owner
 from magma_remote.runtime.images.provision import Bench, ImageState, Provision
-from tests.unit.conftest import a_campaign, a_job
+from tests.support.memory.quickrun import a_campaign, a_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

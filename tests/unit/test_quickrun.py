@@ -18,7 +18,7 @@ from magma_remote.runtime.trial import trial
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.conftest import Lab
+    from tests.support.memory.quickrun import Lab
 
 
 def job(repeat: int = 0, fuzzer: str = "afl", target: str = "libpng", **more: str) -> Job:

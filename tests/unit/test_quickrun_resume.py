@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
-    from tests.unit.conftest import Lab
+    from tests.support.memory.quickrun import Lab
 
 
 def test_nothing_is_left_to_run(lab: Lab) -> None:

@@ -17,7 +17,7 @@ from magma_remote.runtime.trial import archive, trial
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.conftest import Lab
+    from tests.support.memory.quickrun import Lab
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

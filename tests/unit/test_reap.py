@@ -14,7 +14,7 @@ from magma_remote.runtime.trial.reap import reap
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.conftest import Lab
+    from tests.support.memory.quickrun import Lab
 
 OURS = (0, 1)
 JOB = Job(repeat=9, fuzzer="afl", target="libpng", program="readpng")

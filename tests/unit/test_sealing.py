@@ -13,7 +13,7 @@ from magma_remote.adapters.memory_container import Script
 from magma_remote.model.layout import trial_key
 from magma_remote.runtime.verifying.workdir import verify_workdir
 from magma_remote.runtime.workdir.sealing import QuickrunFacts, note_begun, seal
-from tests.unit.conftest import Lab, a_job
+from tests.support.memory.quickrun import Lab, a_job
 
 if TYPE_CHECKING:
     from magma_remote.model.verdict import Verdict

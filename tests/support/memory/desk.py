@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +13,6 @@ from magma_remote.model.campaign import Campaign
 from magma_remote.model.container import JOB_LABEL
 from magma_remote.model.pocs import Ended, trial_text
 from magma_remote.model.units import Duration
-from magma_remote.runtime import patience, preflight
-from magma_remote.runtime.extracting import pool as extracting_pool
-from magma_remote.runtime.extracting import workdir as extracting
 from magma_remote.runtime.extracting.known import background
 from magma_remote.runtime.extracting.tasks import Build
 from magma_remote.runtime.extracting.workdir import ExtractOrder, ExtractOutside, Extracts, extract_workdir
@@ -25,10 +20,8 @@ from magma_remote.runtime.images.images import Owner
 from tests.support.workdirs.merged import Merged, a_ball
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.experiment import Trial
@@ -152,21 +145,9 @@ class Desk:
         )
         return self
 
-
-@contextmanager
-def new_desk(folder: Path, shm: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """One whose WORKDIR is a folder, and whose memory is `shm`; what must be so after each test of it is so."""
-    monkeypatch.setattr(extracting, "keep_off", lambda *_: True)
-    for module in (extracting, extracting_pool):
-        monkeypatch.setattr(module, "stay_on", lambda _cpus: None)
-    monkeypatch.setattr(extracting_pool, "TICK", 0.01)
-    monkeypatch.setattr(preflight, "check_core_pattern", lambda: None)
-    monkeypatch.setattr(patience, "ENGINE_SECONDS", 0.05)
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
-    made = Desk(Merged(folder))
-    yield made
-    assert made.runner.gone or not made.runner.containers
-    assert not made.runner.clashes
-    assert not {held for held in made.guards.held if held != 7}
-    assert not list(shm.glob("*/*"))
-    assert not (made.merged.root / "cache").exists()
+    def assert_nothing_is_left(self, shm: Path) -> None:
+        assert self.runner.gone or not self.runner.containers
+        assert not self.runner.clashes
+        assert not {held for held in self.guards.held if held != 7}
+        assert not list(shm.glob("*/*"))
+        assert not (self.merged.root / "cache").exists()
