@@ -11,7 +11,7 @@ from magma_remote.ports import Pulled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from magma_remote.adapters.memory import MemoryRunner
+    from magma_remote.adapters.memory_runner import MemoryRunner
     from magma_remote.model.pinned import PinnedImage
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from magma_remote.adapters.memory import MemoryGuards
+from magma_remote.adapters.memory_guards import MemoryGuards
 from magma_remote.runtime.affinity import all_threads, keep_off
 
 NO_THREAD = 2**22 + 1  # above the highest number that Linux gives

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from magma_remote.adapters.memory import MemoryRunner
 from magma_remote.adapters.memory_container import Hang, Script
+from magma_remote.adapters.memory_runner import MemoryRunner
 from magma_remote.errors import EngineError, StoppedError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.outcome import Kill

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magma_remote.adapters.memory import MemoryRunner
 from magma_remote.adapters.memory_container import Script
+from magma_remote.adapters.memory_runner import MemoryRunner
 from magma_remote.errors import EngineError, StorageError
 from magma_remote.model.container import ContainerSpec
 from magma_remote.model.jobs import Job

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.adapters.memory import MemoryGuards
+from magma_remote.adapters.memory_guards import MemoryGuards
 from magma_remote.errors import StorageError, UsageError
 from magma_remote.runtime.station.folders import open_workdirs
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from magma_remote.adapters.memory import MemoryGuards, MemoryReporter, MemoryRunner
+from magma_remote.adapters.memory_guards import MemoryGuards
+from magma_remote.adapters.memory_reporter import MemoryReporter
+from magma_remote.adapters.memory_runner import MemoryRunner
 from magma_remote.errors import BuildError, EngineError, StorageError
 from magma_remote.model.campaign import Campaign
 from magma_remote.model.units import Duration

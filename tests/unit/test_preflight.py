@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.adapters.memory import MemoryReporter
 from magma_remote.adapters.memory_container import Script
+from magma_remote.adapters.memory_reporter import MemoryReporter
 from magma_remote.errors import BusyError, EngineError, MagmaRemoteError, StorageError, UsageError
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Size

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.adapters.memory import MemoryGuards, MemoryReporter, MemoryRunner
+from magma_remote.adapters.memory_guards import MemoryGuards
 from magma_remote.adapters.memory_registry import MemoryRegistry
+from magma_remote.adapters.memory_reporter import MemoryReporter
+from magma_remote.adapters.memory_runner import MemoryRunner
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import BuildError, BusyError, RegistryError, UsageError
 from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState

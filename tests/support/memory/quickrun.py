@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from magma_remote.adapters.memory import MemoryGuards, MemoryReporter, MemoryRunner
 from magma_remote.adapters.memory_container import Script
+from magma_remote.adapters.memory_guards import MemoryGuards
+from magma_remote.adapters.memory_reporter import MemoryReporter
+from magma_remote.adapters.memory_runner import MemoryRunner
 from magma_remote.model.campaign import Campaign, WorkerMode
 from magma_remote.model.container import JOB_LABEL
 from magma_remote.model.cpus import Layout

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters.hjson_file import parse_hjson
-from magma_remote.adapters.memory import MemoryGuards, MemoryRunner
 from magma_remote.adapters.memory_container import Script
+from magma_remote.adapters.memory_guards import MemoryGuards
+from magma_remote.adapters.memory_runner import MemoryRunner
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.container import JOB_LABEL
 from magma_remote.model.jobs import Job

@@ -1,4 +1,4 @@
-"""The outside world in memory, for tests: an engine with scripted containers, locks, a reporter that remembers."""
+"""An engine in memory, for tests: its containers follow a script."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from magma_remote.adapters.memory_container import Container, Script
-from magma_remote.errors import BuildError, BusyError, EngineError, EngineGoneError, StorageError
+from magma_remote.errors import BuildError, EngineError, EngineGoneError
 from magma_remote.model.machine import Machine
 from magma_remote.ports import LogLine, Owned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from magma_remote.model.container import ContainerSpec
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.image import Recipe
-    from magma_remote.model.jobs import Job
-    from magma_remote.model.result import Result
-    from magma_remote.ports import Running
 
 
 def _complete(_spec: ContainerSpec) -> Script:
@@ -170,93 +167,3 @@ class MemoryRunner:
         if follow:
             container.ended.wait()
             self.check()
-
-
-class MemoryGuards:
-    """`Guards` within one process: what is held is in `held`, WORKDIRs as paths and CPUs as numbers."""
-
-    def __init__(self, *held: Path | int) -> None:
-        self.held: set[Path | int] = set(held)
-        self.builds = 0
-
-    @contextmanager
-    def cpu_claims(self, cpus: Iterable[int], *, owner: str) -> Iterator[None]:
-        """See `Guards.cpu_claims`."""
-        wanted = set(cpus)
-        if taken := wanted & self.held:
-            raise BusyError(f"CPUs {taken} are not free for {owner}")
-        with self._holding(wanted):
-            yield
-
-    @contextmanager
-    def build_lock(self, owner: str, **_: object) -> Iterator[None]:  # noqa: ARG002 - the protocol's signature
-        """See `Guards.build_lock`: nobody is ever waited for; `builds` counts."""
-        self.builds += 1
-        yield
-
-    @contextmanager
-    def workdir_lock(self, path: Path) -> Iterator[None]:
-        """See `Guards.workdir_lock`."""
-        if path in self.held:
-            raise StorageError(f"{path}: another process is running there")
-        with self._holding({path}):
-            yield
-
-    def claimed(self, cpus: Iterable[int]) -> frozenset[int]:
-        """See `Guards.claimed`; here all are others'."""
-        return frozenset(cpu for cpu in cpus if cpu in self.held)
-
-    def is_held(self, path: Path) -> bool:
-        """See `Guards.is_held`."""
-        return path in self.held
-
-    @contextmanager
-    def _holding(self, things: set[Path] | set[int]) -> Iterator[None]:
-        self.held |= things
-        try:
-            yield
-        finally:
-            self.held -= things
-
-
-class MemoryReporter:
-    """A `Reporter` that remembers; `on_tick` is called with each tick's running trials."""
-
-    def __init__(self, on_tick: Callable[[Sequence[Running]], object] = len) -> None:
-        self.notes: list[str] = []
-        self.plans: list[dict[str, float]] = []
-        self.starts: list[tuple[Job, CpuSet]] = []
-        self.results: list[Result] = []
-        self.on_tick = on_tick
-
-    def note(self, text: str) -> None:
-        """See `Reporter.note`."""
-        self.notes.append(text)
-
-    def building(self, recipe: Recipe, number: int, count: int) -> None:
-        """See `Reporter.building`."""
-        self.notes.append(f"building {recipe.name}, {number} of {count}")
-
-    def build_line(self, line: str) -> None:
-        """See `Reporter.build_line`."""
-        self.notes.append(line)
-
-    def built(self, recipe: Recipe, seconds: float) -> None:  # noqa: ARG002 - the protocol's signature
-        """See `Reporter.built`."""
-        self.notes.append(f"built {recipe.name}")
-
-    def planned(self, *, trials: int, kept: int, slots: int, seconds: float) -> None:
-        """See `Reporter.planned`."""
-        self.plans.append({"trials": trials, "kept": kept, "slots": slots, "seconds": seconds})
-
-    def started(self, job: Job, cpus: CpuSet) -> None:
-        """See `Reporter.started`."""
-        self.starts.append((job, cpus))
-
-    def ended(self, result: Result) -> None:
-        """See `Reporter.ended`."""
-        self.results.append(result)
-
-    def tick(self, running: Sequence[Running], *, left: float) -> None:  # noqa: ARG002 - the protocol's signature
-        """See `Reporter.tick`."""
-        self.on_tick(running)
