@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import MagmaRemoteError
@@ -22,6 +20,7 @@ from magma_remote.runtime import preflight
 from magma_remote.runtime.station.beside import News, beside
 from magma_remote.runtime.station.folders import Folders
 from magma_remote.runtime.station.health import Health
+from magma_remote.runtime.station.keeping import Keeping
 from magma_remote.runtime.station.run import Run
 from magma_remote.runtime.station.settings import Machine
 from magma_remote.runtime.station.setup import Preparation, clear_caches, is_same_setup
@@ -63,7 +62,6 @@ class LocalStation:
         self._folders.open()
         self._lock = threading.Lock()
         self._news = News[Prepared | RunEnded]()
-        self._kept = self._folders.kept()
         self._runs: dict[str, Run] = {}
         self._setup: Setup | None = None
         self._watch: Watch | None = None
@@ -72,8 +70,7 @@ class LocalStation:
         self._lost_image = ""
         self._health = Health(settings.workdirs, outside.runner.check)
         self._machine.keep_off((), outside.guards)
-        self._unneeded = SimpleQueue[tuple[str, str]]()
-        beside("remove", self._remove_unneeded)
+        self._keeping = Keeping(self._folders, keep=settings.keep)
         self._setting_up = beside("clear", self._clear)
 
     def prepare(self, broadcast: Broadcast) -> None:
@@ -151,25 +148,11 @@ class LocalStation:
 
     def kept(self) -> tuple[Kept, ...]:
         """See `Station.kept`."""
-        with self._lock:
-            return tuple(self._kept.values())
+        return self._keeping.all()
 
     def forget(self, run: str) -> None:
-        """See `Station.forget`: the folder goes in another thread."""
-        with self._lock:
-            kept = self._kept.pop(run, None)
-        if kept is None:
-            return
-        self._folders.drop(kept, keep=self._settings.keep)
-        if not self._settings.keep:
-            self._unneeded.put((kept.assignment.config_id, run))
-
-    def _remove_unneeded(self) -> None:
-        """Body of the one thread that removes folders, large as they may be."""
-        while True:
-            config_id, run = self._unneeded.get()
-            with suppress(OSError):  # what is left of it goes at the next start
-                self._folders.remove(config_id, run)
+        """See `Station.forget`."""
+        self._keeping.forget(run)
 
     def release(self) -> None:
         """See `Station.release`; it waits a moment for a preparation that is under way. Nothing the second time."""
@@ -238,8 +221,7 @@ class LocalStation:
             if ended.reason is Reason.ENGINE:
                 self._health.doubt(ended.message)
             if ended.reason is None:
-                with self._lock:
-                    self._kept[ended.run] = Kept(assignment=run.assignment, ended=ended)
+                self._keeping.add(Kept(assignment=run.assignment, ended=ended))
         finally:
             run.over = True
             self._news.put(ended)
