@@ -39,10 +39,8 @@ _LEFT_AT_ONCE = {".lock", ".worker.json.new"}  # a worker that was killed before
 def check_dispatcher(reading: Reading[DispatcherSettings], *, magma: Path | None = None) -> None:
     """Add to the reading's findings what this machine has against them; `magma` is the campaign's tree, if known."""
     settings = reading.settings
-    workdir, temp = (
-        _if_read(reading, "WORKDIR", settings.workdir),
-        _if_read(reading, "TEMP_RESULTS", settings.temp_results),
-    )
+    workdir = _if_read(reading, "WORKDIR", settings.workdir)
+    temp = _if_read(reading, "TEMP_RESULTS", settings.temp_results)
     if workdir and temp:
         _check_apart(reading, workdir, temp)
     resumed = workdir is not None and (_is_there(workdir / LEDGER) or _is_begun(workdir))
@@ -71,25 +69,14 @@ def check_worker(reading: Reading[WorkerSettings], *, online: Iterable[int] | No
         _check_outside(reading, "WORKDIRS", workdirs, settings.magma)
     missing = set(settings.housekeeping_cpus) - set(settings.housekeeping_cpus if online is None else online)
     if missing:
-        _add(
-            reading,
-            "HOUSEKEEPING_CPUS",
-            f"this machine has no CPU {cpu_list(missing)}",
-            cpu_list(online or ()),
-        )
+        _add(reading, "HOUSEKEEPING_CPUS", f"this machine has no CPU {cpu_list(missing)}", cpu_list(online or ()))
 
 
 def _if_read(reading: _AnyReading, key: str, path: Path) -> Path | None:
     return path if key in reading.lines else None
 
 
-def _add(
-    reading: _AnyReading,
-    key: str,
-    found: str,
-    allowed: str = "",
-    hint: str = "",
-) -> None:
+def _add(reading: _AnyReading, key: str, found: str, allowed: str = "", hint: str = "") -> None:
     reading.findings.add(key, reading.lines.get(key), found, allowed, hint)
 
 
@@ -157,21 +144,11 @@ def _check_left(reading: Reading[WorkerSettings], workdirs: Path, name: str) -> 
         return
     owner = _owner(workdirs / WORKER_FILE)
     if owner is None:
-        _add(
-            reading,
-            "WORKDIRS",
-            f"{plain(str(workdirs / WORKER_FILE))} cannot be read, or is of another version",
-            allowed,
-        )
+        found = f"{plain(str(workdirs / WORKER_FILE))} cannot be read, or is of another version"
+        _add(reading, "WORKDIRS", found, allowed)
     elif owner != name:
-        hint = f"if it is the same worker, set NAME: {owner}"
-        _add(
-            reading,
-            "WORKDIRS",
-            f"{plain(str(workdirs))} is worker {show(owner)}'s, this is {show(name)}",
-            allowed,
-            hint,
-        )
+        found = f"{plain(str(workdirs))} is worker {show(owner)}'s, this is {show(name)}"
+        _add(reading, "WORKDIRS", found, allowed, f"if it is the same worker, set NAME: {owner}")
 
 
 def _owner(file: Path) -> str | None:

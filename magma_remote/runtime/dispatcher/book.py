@@ -14,7 +14,7 @@ from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
-    from magma_remote.model.heartbeat import Heartbeat, RunStatus
+    from magma_remote.model.heartbeat import RunStatus
     from magma_remote.model.messages import Feedback, Grave
     from magma_remote.ports import Ledger
 
@@ -244,9 +244,3 @@ def _reason(value: str) -> Reason:
         return Reason(value)
     except ValueError:
         return Reason.INTERNAL
-
-
-def missing_runs(ledger: Ledger, heartbeat: Heartbeat) -> list[RunEntry]:
-    """Runs that a worker had and does not speak of any more."""
-    listed = {status.run for status in heartbeat.runs} | set(heartbeat.returned)
-    return [run for run in ledger.runs(RunState.RUNNING, worker=heartbeat.worker) if run.run not in listed]

@@ -6,10 +6,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from magma_remote.model.entries import WorkerEntry
+from magma_remote.model.entries import RunState, WorkerEntry
 from magma_remote.model.heartbeat import Heartbeat, WorkerState
 from magma_remote.model.messages import Feedback, Grave, Tube
-from magma_remote.runtime.dispatcher.book import missing_runs
 from magma_remote.runtime.mail import read_or_bury
 
 if TYPE_CHECKING:
@@ -94,9 +93,14 @@ class Inbox:
     def _conclude(self, beats: list[Heartbeat]) -> None:
         """Runs that their worker does not speak of any more are lost, unless a report of them is still on its way."""
         last = {beat.worker: beat for beat in beats}
-        gone: list[RunEntry] = [run for beat in last.values() for run in missing_runs(self._ledger, beat)]
+        gone = [run for beat in last.values() for run in self._missing(beat)]
         if not gone:
             return
         with self._ledger.transaction():
             for run in gone:
                 self._book.lost(run, "its worker was restarted, or lost it")
+
+    def _missing(self, beat: Heartbeat) -> list[RunEntry]:
+        """Runs that a worker had and does not speak of any more."""
+        listed = {status.run for status in beat.runs} | set(beat.returned)
+        return [run for run in self._ledger.runs(RunState.RUNNING, worker=beat.worker) if run.run not in listed]
