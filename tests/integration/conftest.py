@@ -1,4 +1,4 @@
-"""Labs: real quickruns on the engine of this machine. Ledgers in a folder of their own."""
+"""What integration tests share: labs on the engine of this machine, ledgers, queues and WORKDIRs of one test."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gc
 import shutil
 import subprocess
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +17,12 @@ from tests.conftest import missing
 from tests.support.processes.cluster import new_cluster
 from tests.support.processes.quickrun import Lab, new_lab
 from tests.support.servers.queue_labs import MemoryLab, RealLab
+from tests.support.workdirs.arrival import Arrival, an_arrival
 from tests.support.workdirs.finished import DONE, JOBS, proven
+from tests.support.workdirs.merged import Merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from docker import DockerClient
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from tests.support.processes.cluster import Cluster
     from tests.support.servers.queue_labs import QueueLab
     from tests.support.workdirs.finished import Proven
+
+SHM = Path("/dev/shm")
 
 
 @pytest.fixture
@@ -105,3 +110,24 @@ def sound(tmp_path: Path, fast_disk: None) -> Iterator[Proven]:
         made.finish(all_done=True)
         yield made
     subprocess.run(["rm", "-rf", made.workdir.root], check=True)  # pytest's own way ends at 1,000 folders in folders
+
+
+@pytest.fixture
+def arrival(tmp_path: Path) -> Arrival:
+    """A result of one test on its way to WORKDIR."""
+    return an_arrival(tmp_path, tmp_path)
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than `tmp_path`."""
+    if SHM.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("/dev/shm and the tests' folder are one file system")
+    with TemporaryDirectory(dir=SHM) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def merged(tmp_path: Path) -> Merged:
+    """A WORKDIR without any trial yet."""
+    return Merged(tmp_path / "workdir")

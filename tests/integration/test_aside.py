@@ -11,8 +11,8 @@ import pytest
 from magma_remote.adapters import claims
 from magma_remote.cli import aside
 from magma_remote.errors import UsageError
-from tests.integration.test_claims import other
 from tests.support.commands import refused
+from tests.support.processes.lock_holder import other
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

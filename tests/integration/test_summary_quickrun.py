@@ -6,19 +6,12 @@ import json
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
-
 from magma_remote.cli.reading import load_experiment
 from tests.support.workdirs.finished import JOBS, proven
 from tests.support.workdirs.merged import FIRST, Merged, Place
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def merged(tmp_path: Path) -> Merged:
-    return Merged(tmp_path / "workdir")
 
 
 def _place(run: int) -> Place:
