@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import missing
+from tests.support.places import ROOT
 from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 5.0
 AGAIN_SECONDS = 240.0  # two minutes is what is wanted, on a machine that does nothing else
 TRIALS = 4

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.lab.lab import ROOT, Lab, command, environment, new_lab, run
+from tests.support.lab.lab import Lab, command, environment, new_lab, run
+from tests.support.places import ROOT
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_report_of_2000_trials_takes_under_a_minute_and_a_gigabyte(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(*argv: str, cwd: Path) -> str:

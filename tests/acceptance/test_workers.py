@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import missing
+from tests.support.places import EXAMPLES
 from tests.support.processes.cluster import new_cluster
 from tests.support.processes.quickrun import CPUS
 from tests.support.workdirs.magma_reader import read_workdir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from docker import DockerClient
 
-MAGMA = Path(__file__).resolve().parents[2] / "examples" / "magma"
+MAGMA = EXAMPLES / "magma"
 FUZZERS = ("aflplusplus", "libfuzzer")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-TREE = FIXTURES / "tree"
+from tests.support.places import DATA, ROOT, TREE
+
 SEED = """\
 REPEAT: 2
 FUZZERS : ["afl", "honggfuzz"]
@@ -37,7 +37,7 @@ JOBS = """\
 def magma_remote(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """The real command in a process of its own."""
     command = [sys.executable, "-m", "magma_remote", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(FIXTURES.parents[1]), **variables}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -145,9 +145,9 @@ def test_everything_wrong_for_programs(seed: Path) -> None:
         pytest.param(("jobs",), id="no argument"),
         pytest.param(("jobs", "a", "b"), id="two arguments"),
         pytest.param(("import-captainrc", "none"), id="no captainrc"),
-        pytest.param(("import-captainrc", str(FIXTURES / "captainrc"), "-o", "campaign.hjson"), id="output exists"),
-        pytest.param(("import-captainrc", str(FIXTURES / "captainrc"), "-o", "no/such/out"), id="no folder for it"),
-        pytest.param(("import-captainrc", str(FIXTURES / "captainrc"), "--magma", "."), id="no tree to import with"),
+        pytest.param(("import-captainrc", str(DATA / "captainrc"), "-o", "campaign.hjson"), id="output exists"),
+        pytest.param(("import-captainrc", str(DATA / "captainrc"), "-o", "no/such/out"), id="no folder for it"),
+        pytest.param(("import-captainrc", str(DATA / "captainrc"), "--magma", "."), id="no tree to import with"),
     ],
 )
 def test_bad_usage(seed: Path, arguments: tuple[str, ...]) -> None:
@@ -159,7 +159,7 @@ def test_bad_usage(seed: Path, arguments: tuple[str, ...]) -> None:
 
 
 def test_import_then_list(seed: Path) -> None:
-    rc = str(FIXTURES / "captainrc")
+    rc = str(DATA / "captainrc")
     done = magma_remote("import-captainrc", rc, "-o", "new.hjson", "--magma", str(TREE), cwd=seed)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith(f"{rc}:6: WORKDIR is not part of a campaign file")
@@ -172,9 +172,9 @@ def test_import_then_list(seed: Path) -> None:
 
 
 def test_import_to_standard_output(seed: Path) -> None:
-    done = magma_remote("import-captainrc", str(FIXTURES / "captainrc"), cwd=seed)
+    done = magma_remote("import-captainrc", str(DATA / "captainrc"), cwd=seed)
     assert done.returncode == 0
-    assert done.stdout == (FIXTURES / "captainrc.hjson").read_text(encoding="utf-8")
+    assert done.stdout == (DATA / "captainrc.hjson").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", ["validate", "jobs", "import-captainrc"])
@@ -191,7 +191,7 @@ def test_an_output_that_is_full_is_a_message(seed: Path, command: str) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "magma_remote", *arguments],
             cwd=seed,
-            env=os.environ | {"PYTHONPATH": str(FIXTURES.parents[1])},
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

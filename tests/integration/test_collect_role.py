@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.ansible_calls import COMMAND, ROOT, playbook, program
+from tests.support.ansible_calls import COMMAND, playbook, program
+from tests.support.places import ROOT
 from tests.support.report.generated import generated
 
 if TYPE_CHECKING:

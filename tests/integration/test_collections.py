@@ -12,7 +12,7 @@ import pytest
 from scripts.setup import galaxy
 from scripts.setup.memory import FakeShell
 from scripts.setup.shell import Result, SetupError, Shell
-from scripts.setup.steps import ROOT
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +13,13 @@ from magma_remote.cli.commands import cpus as command
 from magma_remote.cli.commands.cpus import cpus
 from magma_remote.errors import CpuError, MagmaRemoteError, UsageError
 from magma_remote.model.lscpu import parse_lscpu
+from tests.support.places import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-DATA = Path(__file__).parents[1] / "data" / "lscpu"
+LSCPU = DATA / "lscpu"
 
 
 def call(*args: str, stdin: str = "") -> Result:
@@ -26,7 +27,7 @@ def call(*args: str, stdin: str = "") -> Result:
 
 
 def on(name: str, *args: str) -> Result:
-    return call("--lscpu", str(DATA / f"{name}.txt"), *args)
+    return call("--lscpu", str(LSCPU / f"{name}.txt"), *args)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_lscpu_from_standard_input() -> None:
 
 
 def test_this_machines_mask_applies_to_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = parse_lscpu((DATA / "smt_adjacent.txt").read_text())
+    there = parse_lscpu((LSCPU / "smt_adjacent.txt").read_text())
     monkeypatch.setattr(command, "this_machine", lambda: (there, frozenset({30, 31})))
     result = call()
     assert result.stdout == "30\n31\n"

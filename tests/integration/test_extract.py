@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.processes.quickrun import COMMAND, SUPPORT, Ended, await_cpus
+from tests.support.places import EXAMPLES
+from tests.support.processes.quickrun import COMMAND, Ended, await_cpus
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -180,11 +181,11 @@ def test_real_bugs_are_named(tmp_path: Path) -> None:
     crashes = run / "findings/default/crashes"
     crashes.mkdir(parents=True)
     (run / "monitor").mkdir()
-    triggers = sorted((SUPPORT / "targets/libpng/triggers/libpng_read_fuzzer").iterdir())
+    triggers = sorted((EXAMPLES / "magma/targets/libpng/triggers/libpng_read_fuzzer").iterdir())
     for number, trigger in enumerate(triggers):
         shutil.copy(trigger, crashes / f"id:{number:06},sig:11")
     (crashes / "README.txt").write_text("no case")
-    ended = extract(tmp_path / "merged", "--campaign", SUPPORT.parent / "demo.hjson")
+    ended = extract(tmp_path / "merged", "--campaign", EXAMPLES / "demo.hjson")
     assert ended.code == 0, ended.output
     found = bugs(tmp_path / "merged")["libpng"]
     assert sorted(found) == [trigger.name for trigger in triggers]

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,10 +21,12 @@ from magma_remote.model.entries import (
 )
 from magma_remote.runtime.dispatcher.standing import read_standing
 from tests.support.ledger.entries import CAMPAIGN, JOB, RUN, WARNED, WORKER, a_job, a_run
+from tests.support.places import ROOT
 from tests.support.workdirs.result import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 SECONDS = 30.0  # what goes well takes milliseconds
@@ -33,13 +34,12 @@ SECONDS = 30.0  # what goes well takes milliseconds
 
 @contextmanager
 def child(path: Path, what: str) -> Iterator[subprocess.Popen[str]]:
-    root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.ledger.writer", str(path), what],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
         yield process

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.setup.steps import ROOT
+from tests.support.places import ROOT
 
 PLAYBOOK = """
 - name: Tell the variables

@@ -9,7 +9,8 @@ import pytest
 
 from magma_remote.adapters.machine import this_machine
 from magma_remote.model.cpu_request import CpuRequest, lay_out
-from tests.support.ansible_calls import COMMAND, ROOT, FakeCommand, module
+from tests.support.ansible_calls import COMMAND, FakeCommand, module
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ import ansible.module_utils
 import pytest
 from ansible.parsing.dataloader import DataLoader
 
-from tests.support.ansible_calls import ROOT, environment, program
+from tests.support.ansible_calls import environment, program
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

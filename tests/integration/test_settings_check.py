@@ -12,11 +12,11 @@ import pytest
 from magma_remote.cli import settings as loading
 from magma_remote.cli.settings import find_settings, load_dispatch, load_dispatcher, load_worker
 from magma_remote.errors import ConfigError, UsageError
+from tests.support.places import TREE
 
 if TYPE_CHECKING:
     from magma_remote.model.settings import DispatcherSettings
 
-TREE = Path(__file__).resolve().parents[1] / "fixtures" / "tree"
 CAMPAIGN = f'REPEAT: 1\nFUZZERS: ["afl"]\nTARGETS: ["libpng"]\nMAGMA: {TREE}\n'
 
 

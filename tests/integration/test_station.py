@@ -21,6 +21,7 @@ from magma_remote.ports import Prepared, RunEnded
 from magma_remote.runtime.station.folders import open_workdirs
 from magma_remote.runtime.station.local import LocalStation
 from magma_remote.runtime.workdir import manifest
+from tests.support.places import ROOT
 from tests.support.processes import lone_station
 from tests.support.processes.quickrun import CPUS, await_cpus, cache
 from tests.support.waiting import DEADLINE, until
@@ -180,7 +181,7 @@ def process_of(
         [sys.executable, lone_station.__file__, str(file)],
         stdout=(lab.folder / "station.out").open("w"),
         stderr=subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         text=True,
     )
     try:

@@ -25,6 +25,7 @@ from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState
 from magma_remote.runtime.dispatcher import operations
 from tests.support.commands import call, refused
+from tests.support.places import ROOT
 from tests.support.workdirs.dispatched import CONFIG, SETTINGS, dispatched
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from magma_remote.adapters.sqlite import SqliteLedger
 
 COLUMNS, ROWS = 80, 24
-PROJECT = Path(__file__).resolve().parents[2]
 DEADLINE = 60.0
 SHOW, HIDE = "\x1b[?25h", "\x1b[?25l"  # the cursor
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -132,7 +132,7 @@ class Screen:
             stdin=program,
             stdout=program,
             stderr=program,
-            env=environment | {"TERM": "xterm", "PYTHONPATH": str(PROJECT)},
+            env=environment | {"TERM": "xterm", "PYTHONPATH": str(ROOT)},
         )
         os.close(program)
         self.text = ""

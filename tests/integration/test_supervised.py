@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from scripts.setup.steps import ROOT
 from tests.support.pids import alive
+from tests.support.places import ROOT
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import ROOT
+
 COMMAND = Path(sys.executable).with_name("magma-remote")
 _TIMEOUT = 120
 

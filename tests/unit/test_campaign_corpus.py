@@ -1,4 +1,4 @@
-"""Each file of corpus/bad_campaigns is refused with exactly the messages that stand beside it."""
+"""Each file of data/bad_campaigns is refused with exactly the messages that stand beside it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 
 from magma_remote.cli.loading import load
 from magma_remote.errors import ConfigError
+from tests.support.places import DATA, TREE
 
-TESTS = Path(__file__).resolve().parents[1]
-CORPUS = TESTS / "corpus" / "bad_campaigns"
+CORPUS = DATA / "bad_campaigns"
 FILES = sorted(CORPUS.glob("*.hjson"))
 OWN_TREE = ("magma_", "tree_")  # files that name a tree themselves
 
 
 def messages(file: Path) -> str:
     """What is printed, with the place of the tests as `TESTS`."""
-    magma = None if file.name.startswith(OWN_TREE) else TESTS / "fixtures" / "tree"
+    magma = None if file.name.startswith(OWN_TREE) else TREE
     with pytest.raises(ConfigError) as caught:
         load(Path(file.name), magma)
-    return str(caught.value).replace(str(TESTS), "TESTS") + "\n"
+    return str(caught.value).replace(str(DATA.parent), "TESTS") + "\n"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from magma_remote.cli.loading import Loaded, load
 from magma_remote.errors import ConfigError
 from magma_remote.model.campaign import CanaryMode, WorkerMode
+from tests.support.places import TREE
 
-TREE = Path(__file__).resolve().parents[1] / "fixtures" / "tree"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ALL_TARGETS = ("libpng", "libtiff", "libxml2", "poppler")
 
 

@@ -12,14 +12,14 @@ from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.errors import ConfigError
 from magma_remote.model.campaign_file import read_campaign
 from magma_remote.model.captainrc_import import Imported, import_captainrc
+from tests.support.places import DATA, TREE
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-TREE = read_tree(FIXTURES / "tree")
+KNOWN = read_tree(TREE)
 MINIMAL = "REPEAT=1\nFUZZERS=(afl afl_asan)\nMAGMA=/magma\n"
 
 
 def imported(text: str, *, tree: bool = True) -> Imported:
-    return import_captainrc(text, tree=TREE if tree else None)
+    return import_captainrc(text, tree=KNOWN if tree else None)
 
 
 def added(text: str, *, tree: bool = True) -> str:
@@ -29,16 +29,16 @@ def added(text: str, *, tree: bool = True) -> str:
 
 
 def test_whole_file() -> None:
-    text = (FIXTURES / "captainrc").read_text(encoding="utf-8")
+    text = (DATA / "captainrc").read_text(encoding="utf-8")
     result = imported(text)
-    assert result.text == (FIXTURES / "captainrc.hjson").read_text(encoding="utf-8")
+    assert result.text == (DATA / "captainrc.hjson").read_text(encoding="utf-8")
     assert result.warnings == (
         "6: WORKDIR is not part of a campaign file: give --workdir ./workdir",
         "25: ISAN=0 switches it on: captain asks only whether it is set",
         "48: EMAIL is not known to captain or to a campaign file",
         "1: MAGMA is not set: add it to the campaign file, or give --magma DIR to each command",
     )
-    campaign = read_campaign(parse_hjson(result.text.encode()), tree=TREE)
+    campaign = read_campaign(parse_hjson(result.text.encode()), tree=KNOWN)
     assert campaign.overridden_targets == {"afl": ("libpng", "libtiff"), "honggfuzz": ("poppler",)}
     assert campaign.fuzzargs == {"afl,libpng": "-x /magma_shared/png.dict"}
 

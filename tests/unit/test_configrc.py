@@ -11,8 +11,8 @@ from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.magma_tree import read_tree
 from magma_remote.errors import ConfigError, UsageError
 from magma_remote.model.configrc import programs_of, read_configrc
+from tests.support.places import TREE
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 # What the nine targets of Magma v1.2 offer.
 UPSTREAM = {
     "libpng": {"libpng_read_fuzzer": ""},
@@ -185,7 +185,7 @@ def test_hjson_refused(text: str, line: int | None, says: str) -> None:
 
 
 def test_tree() -> None:
-    tree = read_tree(FIXTURES / "tree")
+    tree = read_tree(TREE)
     assert tree.fuzzers == ("afl", "afl_asan", "aflfast", "aflplusplus", "honggfuzz")
     assert {name: dict(tree.programs(name)) for name in tree.targets} == {
         name: UPSTREAM[name] for name in ("libpng", "libtiff", "libxml2", "poppler")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,14 @@ from magma_remote.model.campaign import Campaign, WorkerMode
 from magma_remote.model.cpu_request import layout_for
 from magma_remote.model.cpus import Cpu, CpuSet, Layout, check_demands, cpu_list, cpu_sets, parse_lscpu
 from magma_remote.model.units import Duration
+from tests.support.places import DATA
 
-DATA = Path(__file__).parents[1] / "data" / "lscpu"
+LSCPU = DATA / "lscpu"
 LOGICAL, PHYSICAL, SOCKET = WorkerMode.LOGICAL, WorkerMode.PHYSICAL, WorkerMode.SOCKET
 
 
 def machine(name: str) -> tuple[Cpu, ...]:
-    return parse_lscpu((DATA / f"{name}.txt").read_text(encoding="utf-8"))
+    return parse_lscpu((LSCPU / f"{name}.txt").read_text(encoding="utf-8"))
 
 
 def sets_of(name: str, **wanted: Any) -> tuple[CpuSet, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from magma_remote.errors import CpuError
 from magma_remote.model.lscpu import Cpu, parse_lscpu
+from tests.support.places import DATA
 
-DATA = Path(__file__).parents[1] / "data" / "lscpu"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LSCPU = DATA / "lscpu"
 
 
 def triples(text: str) -> list[tuple[int, int, int]]:
     return [(cpu.number, cpu.core, cpu.socket) for cpu in parse_lscpu(text)]
 
 
-@pytest.mark.parametrize("path", sorted(DATA.glob("*.txt")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(LSCPU.glob("*.txt")), ids=lambda path: path.stem)
 def test_every_known_machine_reads(path: Path) -> None:
     cpus = parse_lscpu(path.read_text(encoding="utf-8"))
     assert [cpu.number for cpu in cpus] == sorted({cpu.number for cpu in cpus})

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from magma_remote.model.campaign import Campaign, CanaryMode
 from magma_remote.model.image import Recipe, build_args, sources
 from magma_remote.model.units import Duration
+from tests.support.places import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ARGS = {"fuzzer_name": "afl", "target_name": "libpng", "USER_ID": "1000", "GROUP_ID": "1000"}
-EXAMPLES = Path(__file__).parents[2] / "examples/magma/docker/Dockerfile"
 
 UPSTREAM = """\
 FROM ubuntu:18.04
@@ -55,7 +55,7 @@ def test_upstreams_way() -> None:
 
 
 def test_the_example_tree() -> None:
-    found = sources(EXAMPLES.read_text(), ARGS)
+    found = sources((EXAMPLES / "magma/docker/Dockerfile").read_text(), ARGS)
     assert found.paths == PARTS
     assert found.base_images == ("debian:bookworm",)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.model.names import is_plain_name
-from scripts.setup.steps import ROOT
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts import role_readmes
-from scripts.setup.steps import ROOT
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.setup.steps import ROOT
+from tests.support.places import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

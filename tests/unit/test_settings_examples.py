@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from magma_remote.adapters.hjson_file import read_hjson
 from magma_remote.errors import ConfigError, Problem
 from magma_remote.model.settings import DISPATCHER_KEYS, WORKER_KEYS, read_dispatcher, read_worker
+from tests.support.places import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def locate(text: str) -> Path:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, TextIO
 from scripts.lab.objects import Objects
 from scripts.lab.state import State, folder
 from scripts.setup.shell import Shell
+from tests.support.places import ROOT
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-ROOT = Path(__file__).resolve().parents[3]
 DISPATCHER, WORKERS, STRANGER = "dispatcher1", ("worker1", "worker2"), "stranger"
 NAMES = tuple(f"test-{number}" for number in range(1, 5))  # of labs of tests that run at the same time
 PLAY_SECONDS = 900

@@ -1,4 +1,4 @@
-"""Starts real quickruns on a tree of small fuzzers that behave and misbehave (tests/trees)."""
+"""Starts real quickruns on a tree of small fuzzers that behave and misbehave (tests/data/small_fuzzers)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from magma_remote.model.container import WORKDIR_LABEL
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration
 from magma_remote.runtime.trial.cache import Cache
+from tests.support.places import DATA, EXAMPLES
 from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-PROJECT = Path(__file__).resolve().parents[3]
-SUPPORT = PROJECT / "examples" / "magma"
-TREES = PROJECT / "tests" / "trees"
+SMALL = DATA / "small_fuzzers"
 COMMAND = str(Path(sys.executable).with_name("magma-remote"))
 CPUS = sorted(os.sched_getaffinity(0))[:2]
 _BUSY = "CPUs in use on this machine"
@@ -197,13 +196,13 @@ def new_lab(folder: Path, engine: DockerClient) -> Iterator[Lab]:
 
 
 def make_tree(root: Path) -> None:
-    """The demo's Dockerfile and support files with the fuzzers and the target of tests/trees."""
+    """The demo's Dockerfile and support files with the fuzzers and the target of tests/data/small_fuzzers."""
     for part in ("docker", "magma"):
-        shutil.copytree(SUPPORT / part, root / part)
-    for fuzzer in sorted((TREES / "fuzzers").iterdir()):
-        shutil.copytree(TREES / "fuzzers" / "steady", root / "fuzzers" / fuzzer.name)
+        shutil.copytree(EXAMPLES / "magma" / part, root / part)
+    for fuzzer in sorted((SMALL / "fuzzers").iterdir()):
+        shutil.copytree(SMALL / "fuzzers" / "steady", root / "fuzzers" / fuzzer.name)
         shutil.copytree(fuzzer, root / "fuzzers" / fuzzer.name, dirs_exist_ok=True)
-    shutil.copytree(TREES / "targets", root / "targets")
+    shutil.copytree(SMALL / "targets", root / "targets")
 
 
 def tar_names(tarball: Path) -> list[str]:
