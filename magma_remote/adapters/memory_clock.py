@@ -6,8 +6,8 @@ from __future__ import annotations
 class MemoryClock:
     """A `Clock` that stands still but for `advance` and `sleep`, which returns at once."""
 
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self._start = now
+    def __init__(self) -> None:
+        self._start = 1_700_000_000.0
         self._passed = 0.0
 
     def now(self) -> float:

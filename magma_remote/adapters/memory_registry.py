@@ -28,17 +28,16 @@ class MemoryShelf:
 class MemoryRegistry:
     """A `Registry` as the engine of one runner sees it; `pulls` are those that fetched something."""
 
-    def __init__(self, runner: MemoryRunner, server: MemoryShelf | None = None, address: str = "reg:5000") -> None:
+    def __init__(self, runner: MemoryRunner, server: MemoryShelf | None = None) -> None:
         self.server = server or MemoryShelf()
         self.pulls: list[PinnedImage] = []
         self._runner = runner
-        self._address = address
         self._known: dict[tuple[str, str], Pulled] = {}
 
     @property
     def address(self) -> str:
         """See `Registry.address`."""
-        return self._address
+        return "reg:5000"
 
     def manifests(self, image: str, name: str) -> tuple[str, ...]:
         """See `Registry.manifests`."""
@@ -74,4 +73,4 @@ class MemoryRegistry:
     def _check(self) -> None:
         self._runner.check()
         if not self.server.up:
-            raise RegistryError(f"the registry at {self._address} does not answer")
+            raise RegistryError(f"the registry at {self.address} does not answer")

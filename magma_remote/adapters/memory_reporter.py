@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from magma_remote.model.cpus import CpuSet
     from magma_remote.model.image import Recipe
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 
 class MemoryReporter:
-    """A `Reporter` that remembers; `on_tick` is called with each tick's running trials."""
+    """A `Reporter` that remembers."""
 
-    def __init__(self, on_tick: Callable[[Sequence[Running]], object] = len) -> None:
+    def __init__(self) -> None:
         self.notes: list[str] = []
         self.plans: list[dict[str, float]] = []
         self.starts: list[tuple[Job, CpuSet]] = []
         self.results: list[Result] = []
-        self.on_tick = on_tick
 
     def note(self, text: str) -> None:
         """See `Reporter.note`."""
@@ -52,6 +51,5 @@ class MemoryReporter:
         """See `Reporter.ended`."""
         self.results.append(result)
 
-    def tick(self, running: Sequence[Running], *, left: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def tick(self, running: Sequence[Running], *, left: float) -> None:
         """See `Reporter.tick`."""
-        self.on_tick(running)

@@ -38,9 +38,9 @@ class MemoryServer:
     While it is `forgetful` a TTR ends a reservation only once its connection has spoken: see `DeliveryStats.left`.
     """
 
-    def __init__(self, clock: Clock, *, forgetful: bool = False) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.forgetful = forgetful
+        self.forgetful = False
         self.up = True
         self._messages: dict[int, Message] = {}
         self._connections: set[int] = set()

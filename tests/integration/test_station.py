@@ -54,11 +54,9 @@ def _affinity() -> Iterator[None]:
 
 
 @contextmanager
-def station_of(lab: Lab, *, keep: bool = False) -> Iterator[LocalStation]:
+def station_of(lab: Lab) -> Iterator[LocalStation]:
     with open_workdirs(lab.workdir(), "w1", claims) as worker:
-        found = lone_station.settings(
-            workdirs=lab.workdir(), root=lab.tree, worker=worker, housekeeping=(REST,), keep=keep
-        )
+        found = lone_station.settings(workdirs=lab.workdir(), root=lab.tree, worker=worker, housekeeping=(REST,))
         station = LocalStation(found, lone_station.OUTSIDE)
         try:
             yield station

@@ -21,8 +21,8 @@ FOUND = {"reached": {"AAH001": 5, "AAH003": 10}, "triggered": {"AAH001": 15}}
 NOTHING: dict[str, Any] = {"reached": {}, "triggered": {}}
 
 
-def _place(run: int, program: str = "readpng", target: str = "libpng", fuzzer: str = "afl") -> Place:
-    return fuzzer, target, program, run
+def _place(run: int, program: str = "readpng", fuzzer: str = "afl") -> Place:
+    return fuzzer, "libpng", program, run
 
 
 def _said(merged: Merged, code: int) -> tuple[Any, list[str]]:

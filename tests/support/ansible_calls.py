@@ -83,9 +83,9 @@ class FakeCommand:
         said = [(code, json.dumps({"version": 1, **each}), err) for each in objects]
         (self.folder / "answers").write_text(json.dumps(said))
 
-    def refuses(self, err: str, *, code: int = 2) -> None:
+    def refuses(self, err: str) -> None:
         """Print nothing but this."""
-        (self.folder / "answers").write_text(json.dumps([(code, "", err)]))
+        (self.folder / "answers").write_text(json.dumps([(2, "", err)]))
 
     @property
     def calls(self) -> list[list[str]]:

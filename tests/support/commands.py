@@ -37,9 +37,9 @@ os.setuid(65534)
 """All is imported first: that user may not read this checkout, or its Python."""
 
 
-def call(*arguments: str, code: int = 0, answer: str | None = None) -> Result:
+def call(*arguments: str, code: int = 0) -> Result:
     """The command in this process; an error of ours becomes its message, as `main` does it."""
-    result = CliRunner().invoke(cli, arguments, input=answer)
+    result = CliRunner().invoke(cli, arguments)
     if isinstance(result.exception, MagmaRemoteError):
         assert result.exception.exit_code == code, result.exception
         return result

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.support.memory.quickrun import Lab
 
 
-def job(repeat: int = 0, fuzzer: str = "afl", target: str = "libpng", **more: str) -> Job:
-    return Job(repeat=repeat, fuzzer=fuzzer, target=target, program="readpng", **more)
+def job(repeat: int = 0, fuzzer: str = "afl", **more: str) -> Job:
+    return Job(repeat=repeat, fuzzer=fuzzer, target="libpng", program="readpng", **more)
 
 
 def test_all_trials_complete(lab: Lab) -> None:

@@ -125,9 +125,9 @@ class Lab:
         """Run a command on a host as root. It does not go through the network."""
         return run("docker", "exec", self.objects.of(host), *command, timeout=timeout)
 
-    def shell(self, host: str, script: str, timeout: float = 60) -> Done:
+    def shell(self, host: str, script: str) -> Done:
         """Run a shell script there."""
-        return self.run(host, "sh", "-c", script, timeout=timeout)
+        return self.run(host, "sh", "-c", script)
 
     def ssh(self, host: str, *command: str, timeout: float = 60) -> Done:
         """Run a command on a host as Ansible's user, by ssh."""

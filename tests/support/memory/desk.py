@@ -88,11 +88,10 @@ class Desk:
             spec.labels[JOB_LABEL].split(",")[1] + spec.labels[JOB_LABEL].split(",")[0], self.script
         )
 
-    def add(self, trial: Trial, *, record: bool = True, plain: bool = False) -> None:
+    def add(self, trial: Trial, *, plain: bool = False) -> None:
         ball = a_ball(others={"findings/one": "one", "findings/two": "two"})
         self.merged.add(trial, ball, plain=plain)
-        if record:
-            self.record(trial)
+        self.record(trial)
 
     def record(self, trial: Trial, **facts: Any) -> None:
         fuzzer, target, program, run = trial

@@ -100,12 +100,11 @@ class Process:
 class Live:
     """One campaign of so many jobs. Workers are started by name, and have SLOTS CPUs each."""
 
-    def __init__(self, folder: Path, server: Beanstalkd, *, jobs: int, run_seconds: float, ttr: int = 20) -> None:
+    def __init__(self, folder: Path, server: Beanstalkd, *, jobs: int, run_seconds: float) -> None:
         self.server = server
         self.disks = Disks()
         self.stations: dict[str, LiveStation] = {}
         self.dispatcher: Process | None = None
-        self._ttr = ttr
         self._machine = MemoryMachine(prepare_seconds=0.05, run_seconds=run_seconds)
         self._path = folder / "ledger.sqlite"
         self._workers: dict[str, Process] = {}
@@ -144,7 +143,7 @@ class Live:
             for each in (queue, ledger, crew):
                 held.callback(each.close)
             dispatcher = Dispatcher(
-                Seat(host="here", workdir="/w", ttr=self._ttr),
+                Seat(host="here", workdir="/w", ttr=20),
                 ledger=ledger,
                 queue=queue,
                 results=MemoryResults(self.disks, Fuse()),

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 JOIN_SECONDS = 10.0  # what goes well takes milliseconds
 
 
-def a_job(repeat: int = 0, fuzzer: str = "afl", target: str = "libpng", program: str = "readpng") -> Job:
-    return Job(repeat=repeat, fuzzer=fuzzer, target=target, program=program)
+def a_job(repeat: int = 0, target: str = "libpng", program: str = "readpng") -> Job:
+    return Job(repeat=repeat, fuzzer="afl", target=target, program=program)
 
 
 def a_campaign(**settings: Any) -> Campaign:

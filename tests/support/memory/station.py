@@ -164,8 +164,7 @@ def an_assignment(
     repeat: int = 0,
     cpus: CpuSet = (0,),
     fuzzer: str = "afl",
-    target: str = "libpng",
     config_id: str = "c1",
 ) -> Assignment:
-    job = Job(repeat=repeat, fuzzer=fuzzer, target=target, program=next(iter(PROGRAMS.get(target, {"x": ""}))))
+    job = Job(repeat=repeat, fuzzer=fuzzer, target="libpng", program="readpng")
     return Assignment(config_id=config_id, run=f"{number}-abcdef", number=number, attempt=1, job=job, cpus=cpus)

@@ -53,11 +53,11 @@ def file_text(repeat: int, fuzzers: Sequence[str]) -> str:
 class World:
     """Workers are named by numbers; `fails` says which runs go wrong."""
 
-    def __init__(self, folder: Path, jobs: int, *, patience: int = 0, ttr: int = TTR) -> None:
+    def __init__(self, folder: Path, jobs: int, *, ttr: int = TTR) -> None:
         self.clock = MemoryClock()
         self.server = MemoryServer(self.clock)
         self.disks = Disks()
-        self.patience = patience
+        self.patience = 0
         self.ttr = ttr
         self.workers: dict[str, WorkerProcess] = {}
         self.dispatcher: DispatcherProcess | None = None

@@ -108,13 +108,11 @@ class Cluster:
         words = ("dispatch", str(campaign or self.campaign()), "--settings", str(file), *arguments)
         return self._start(name, self.workdir(name), words, before)
 
-    def start_worker(
-        self, name: str, *cpus: int, arguments: Sequence[str] = (), before: Sequence[str] = (), **settings: Any
-    ) -> Program:
+    def start_worker(self, name: str, *cpus: int, before: Sequence[str] = (), **settings: Any) -> Program:
         """Start `magma-remote worker` with these CPUs, all without any; `before` is a command that starts it."""
         file = self.worker_settings(name, **settings)
         pinned = ("taskset", "-c", ",".join(map(str, cpus or CPUS)))
-        words = ("worker", "--settings", str(file), *arguments)
+        words = ("worker", "--settings", str(file))
         return self._start(name, self.workdirs(name), words, (*pinned, *before))
 
     def start_workers(self, **settings: Any) -> list[Program]:
@@ -155,9 +153,9 @@ class Cluster:
         found: dict[str, Any] = json.loads(ended.output)
         return found
 
-    def await_count(self, state: str, count: int, name: str = DISPATCHER) -> None:
+    def await_count(self, state: str, count: int) -> None:
         """Wait until at least so many jobs are in a state."""
-        until(lambda: self.status(name).get("counts", {}).get(state, 0) >= count)
+        until(lambda: self.status().get("counts", {}).get(state, 0) >= count)
 
     def entries(self, name: str = DISPATCHER) -> list[str]:
         """`FUZZER/TARGET/PROGRAM/RUN` of all trials in a WORKDIR's `ar/`."""
@@ -169,9 +167,9 @@ class Cluster:
         root = self.workdirs(name).resolve()
         return [container for container in found if Path(container.labels[WORKDIR_LABEL]).is_relative_to(root)]
 
-    def await_running(self, name: str, count: int = 1) -> list[Container]:
-        """Wait until so many containers of a worker run."""
-        until(lambda: len(self.containers(name, running=True)) >= count)
+    def await_running(self, name: str) -> list[Container]:
+        """Wait until a container of a worker runs."""
+        until(lambda: self.containers(name, running=True))
         return self.containers(name, running=True)
 
     def run_folders(self, name: str) -> list[Path]:

@@ -38,10 +38,10 @@ OUTSIDE = StationOutside(
 LEAVE_SECONDS = 7.0
 
 
-def settings(*, workdirs: Path, root: Path, worker: str, housekeeping: tuple[int, ...], keep: bool) -> StationSettings:
+def settings(*, workdirs: Path, root: Path, worker: str, housekeeping: tuple[int, ...]) -> StationSettings:
     return StationSettings(
         workdirs=workdirs,
-        keep=keep,
+        keep=False,
         root=root,
         worker=worker,
         name="w1",
@@ -82,9 +82,7 @@ def main(facts: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
     with open_workdirs(Path(facts["workdirs"]), "w1", claims) as worker:
         housekeeping = tuple(facts["housekeeping"])
-        found = settings(
-            workdirs=Path(facts["workdirs"]), root=root, worker=worker, housekeeping=housekeeping, keep=False
-        )
+        found = settings(workdirs=Path(facts["workdirs"]), root=root, worker=worker, housekeeping=housekeeping)
         station = LocalStation(found, OUTSIDE)
         station.prepare(broadcast(campaign, root))
         _serve(station, assignments(campaign, root, facts["cpu"]), told)

@@ -156,10 +156,10 @@ class Lab:
         label = f"{WORKDIR_LABEL}={(workdir or self.workdir()).resolve()}"
         return list(self.engine.containers.list(all=not running, filters={"label": label}, ignore_removed=True))
 
-    def await_running(self, count: int, workdir: Path | None = None) -> list[Container]:
-        """Wait until this many containers of a WORKDIR run."""
-        until(lambda: len(self.containers(workdir, running=True)) >= count)
-        return self.containers(workdir, running=True)
+    def await_running(self, count: int) -> list[Container]:
+        """Wait until this many trials run."""
+        until(lambda: len(self.containers(running=True)) >= count)
+        return self.containers(running=True)
 
     def close(self) -> None:
         """End what still runs and remove its containers and caches."""
@@ -171,9 +171,9 @@ class Lab:
                 container.remove(force=True)
             shutil.rmtree(cache(quickrun.workdir), ignore_errors=True)
 
-    def remove_images(self, fuzzer: str, target: str = "toy") -> None:
-        """Remove the images of a pair that only this lab has."""
-        for image in self.engine.images.list(name=f"magma/{fuzzer}/{target}"):
+    def remove_images(self, fuzzer: str) -> None:
+        """Remove the images of a fuzzer that only this lab has."""
+        for image in self.engine.images.list(name=f"magma/{fuzzer}/toy"):
             for tag in image.tags:
                 self.engine.images.remove(tag)
 

@@ -83,18 +83,18 @@ class MemoryLab:
         pass
 
 
-def reserved(queue: Queue, tube: str = JOBS) -> Delivery:
-    found = queue.reserve(tube)
+def reserved(queue: Queue) -> Delivery:
+    found = queue.reserve(JOBS)
     assert found is not None
     return found
 
 
-def states(queue: Queue, tube: str = JOBS) -> tuple[int, int, int, int]:
-    found = queue.tube_stats(tube)
+def states(queue: Queue) -> tuple[int, int, int, int]:
+    found = queue.tube_stats(JOBS)
     return found.ready, found.reserved, found.delayed, found.buried
 
 
-def meet_the_break(queue: Queue, tube: str = JOBS) -> None:
+def meet_the_break(queue: Queue) -> None:
     """Each connection tells once that it broke."""
     with pytest.raises(QueueGoneError):
-        queue.peek_ready(tube)
+        queue.peek_ready(JOBS)

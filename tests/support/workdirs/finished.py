@@ -51,7 +51,7 @@ def text_of(jobs: tuple[Job, ...]) -> str:
     return TEXT.replace("REPEAT: 4", f"REPEAT: {len(jobs)}")
 
 
-def proven(place: Path, *, jobs: tuple[Job, ...] = JOBS, done: int = DONE) -> Proven:
+def proven(place: Path, *, jobs: tuple[Job, ...] = JOBS) -> Proven:
     """The first jobs are done, the others dead; nothing has ended yet."""
     workdir = Workdir(place / "workdir")
     for folder in (workdir.ar, workdir.logs, workdir.pocs, workdir.records):
@@ -71,7 +71,7 @@ def proven(place: Path, *, jobs: tuple[Job, ...] = JOBS, done: int = DONE) -> Pr
         ledger.save_campaign(campaign)
         ledger.add_jobs(JobEntry(number=number, job=job) for number, job in enumerate(jobs))
         for number, job in enumerate(jobs):
-            if number < done:
+            if number < DONE:
                 _merge(place / f"worker{number}", workdir, ledger, number, job)
             else:
                 dead = JobEntry(number=number, job=job, state=JobState.DEAD, attempts=3, reason=Reason.ENDED_EARLY)

@@ -21,7 +21,7 @@ from tests.conftest import missing
 from tests.support.commands import call
 from tests.support.servers.ports import LOOPBACK
 from tests.support.servers.sshd import ssh_server
-from tests.support.workdirs.result import _fill
+from tests.support.workdirs.result import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +59,11 @@ class Worker:
         self.folders.open()
         (self.workdirs / "worker.json").write_text(json.dumps({"version": 1, "worker": token or self.token}))
 
-    def result(self, number: int, job: Job, *, run: str = "") -> Path:
+    def result(self, number: int, job: Job) -> Path:
         """Leave a complete result with its mark; the folder."""
-        run = run or f"{number}-{self.token}"
+        run = f"{number}-{self.token}"
         workdir = self.folders.workdir(self.config_id, run)
-        _fill(workdir, job, 1 << 10, run)
+        fill(workdir, job, 1 << 10, run)
         ended = RunEnded(
             run=run,
             reason=None,

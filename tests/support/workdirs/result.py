@@ -24,7 +24,7 @@ ODD = [b"a b", b"it's", b'a"b', b"line\nend", b"\xff\xfe", b"-rf", b"$(touch x)"
 def a_result(folder: Path, *, job: Job = JOB, big: int = 1 << 16, word: str = "first") -> RunEntry:
     """Make `folder/workdir_c0ffee_RUN`, and the ledger's entry of it."""
     root = folder / f"workdir_c0ffee_{RUN}"
-    _fill(Workdir(root), job, big, word)
+    fill(Workdir(root), job, big, word)
     return entry_of(root, write_manifest(root))
 
 
@@ -41,7 +41,8 @@ def entry_of(root: Path, manifest: str, *, worker: str = "w1") -> RunEntry:
     )
 
 
-def _fill(workdir: Workdir, job: Job, big: int, word: str) -> None:
+def fill(workdir: Workdir, job: Job, big: int, word: str) -> None:
+    """Make all of it: `big` bytes of noise, and `word` in what tells results of one job apart."""
     for folder in workdir.folders:
         folder.mkdir(parents=True)
     entry = workdir.entry(job)
