@@ -13,10 +13,7 @@ from magma_remote.model.experiment import Experiment
 from magma_remote.model.machine import Machine
 from magma_remote.report.analysis import analyse
 from magma_remote.report.drawing import Axis
-from magma_remote.report.few import repeats_needed
 from magma_remote.report.page import render
-from magma_remote.report.statistics import ALPHA, holm
-from magma_remote.report.statistics_pairs import mann_whitney
 from magma_remote.report.tables import TABLES
 from tests.support.report.generated import generated
 from tests.support.report.page import Page
@@ -252,14 +249,6 @@ def test_whatever_a_name_holds_is_text() -> None:
     assert found.all("script") == []
     assert HOSTILE in found.words
     assert "49" not in found.words
-
-
-@pytest.mark.parametrize(("pairs", "repeats"), [(1, 4), (3, 5), (10, 6), (45, 7), (190, 8)])
-def test_repeats_that_a_corrected_exact_test_needs(pairs: int, repeats: int) -> None:
-    assert repeats_needed(pairs) == repeats
-    apart = mann_whitney([1.0] * repeats, [2.0] * repeats).p
-    assert holm([apart] + [1.0] * (pairs - 1))[0] < ALPHA
-    assert mann_whitney([1.0] * (repeats - 1), [2.0] * (repeats - 1)).p * pairs >= ALPHA
 
 
 def test_an_axis_is_logarithmic_from_edge_to_edge() -> None:

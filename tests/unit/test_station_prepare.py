@@ -1,3 +1,5 @@
+"""What a worker's station sets up for a campaign, and what makes it unfit."""
+
 from __future__ import annotations
 
 import threading
@@ -7,18 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from magma_remote.adapters.memory_container import Hang, Script
-from magma_remote.errors import BuildError, CpuError, UsageError
-from magma_remote.model.container import CPUS_LABEL, WORKDIR_LABEL, ContainerSpec
+from magma_remote.errors import BuildError, UsageError
 from magma_remote.model.outcome import Reason
 from magma_remote.ports import Prepared
 from magma_remote.runtime import preflight
-from magma_remote.runtime.images.tree_digest import tree_digest
-from tests.support.memory.station import an_assignment, await_news, campaign_text, ended, prepare, prepared, run
+from tests.support.memory.station import an_assignment, await_news, campaign_text, prepare, prepared, run
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.memory.station import Bench
 
 
@@ -88,30 +86,6 @@ def test_a_tree_that_differs_is_refused(bench: Bench) -> None:
     assert "same commit" in news.unfit
     assert not bench.runner.builds
     assert prepare(station, bench.broadcast()).unfit == ""
-
-
-@pytest.mark.parametrize(
-    ("file", "same"),
-    [
-        pytest.param("fuzzers/afl/build.sh", False, id="its-fuzzer"),
-        pytest.param("fuzzers/libfuzzer/build.sh", True, id="another-fuzzer"),
-        pytest.param("targets/libpng/configrc", False, id="its-target"),
-        pytest.param("magma/run.sh", False, id="support"),
-        pytest.param("docker/Dockerfile", False, id="dockerfile"),
-        pytest.param("README.md", True, id="readme"),
-    ],
-)
-def test_a_trees_digest_is_that_of_what_images_take(bench: Bench, file: str, *, same: bool) -> None:
-    before = tree_digest(bench.campaign(), bench.root)
-    (bench.root / file).write_text((bench.root / file).read_text() + "\n# changed\n")
-    assert (tree_digest(bench.campaign(), bench.root) == before) == same
-
-
-def test_a_trees_digest_is_the_same_in_another_place(bench: Bench, tmp_path: Path) -> None:
-    bench.root.rename(tmp_path / "other")
-    moved = tree_digest(bench.campaign(), tmp_path / "other")
-    (tmp_path / "other").rename(bench.root)
-    assert moved == tree_digest(bench.campaign(), bench.root)
 
 
 def test_an_image_that_does_not_build_fails_its_jobs_alone(bench: Bench) -> None:
@@ -246,47 +220,10 @@ def test_preparing_waits_for_runs_that_are_left(bench: Bench) -> None:
     assert second.unfit == ""
 
 
-def test_a_start_reaps_what_a_killed_worker_left(bench: Bench) -> None:
-    bench.workdirs.mkdir()
-    for name in ("workdir_c1_1-aaaaaa", "workdir_c1_2-bbbbbb/log"):
-        (bench.workdirs / name).mkdir(parents=True)
-    mine, others = bench.workdirs / "workdir_c1_1-aaaaaa", bench.workdirs.with_name("workdirs2") / "workdir_c1_1-aaaaaa"
-    for cpu, folder in enumerate((mine, others)):
-        labels = {WORKDIR_LABEL: str(folder), CPUS_LABEL: str(cpu)}
-        spec = ContainerSpec(image="i", shared=mine, cpus=(cpu,), environment={"TIMEOUT": "1m"}, labels=labels)
-        bench.runner.create(spec)
-    bench.station()
-    until(lambda: len(bench.runner.containers) == 1)
-    until(lambda: not list(bench.workdirs.glob("workdir_*")))
-    (left,) = bench.runner.containers.values()
-    assert left.spec.labels[WORKDIR_LABEL] == str(others)
-    bench.runner.containers.clear()
-
-
-def test_with_keep_a_start_leaves_folders_alone(bench: Bench) -> None:
-    (bench.workdirs / "workdir_c1_1-aaaaaa").mkdir(parents=True)
-    bench.keep = True
-    bench.ready()
-    assert (bench.workdirs / "workdir_c1_1-aaaaaa").is_dir()
-
-
-@pytest.mark.parametrize(
-    ("cpus", "word"),
-    [pytest.param((7,), "CPU 7 cannot be used", id="none"), pytest.param((0, 1, 2, 3), "holds all", id="all")],
-)
-def test_housekeeping_cpus_that_cannot_be(bench: Bench, cpus: tuple[int, ...], word: str) -> None:
-    bench.housekeeping = cpus
-    with pytest.raises(CpuError, match=word):
-        bench.station()
-
-
-def test_workdirs_inside_the_tree_are_refused(bench: Bench) -> None:
-    bench.workdirs = bench.root / "results"
-    with pytest.raises(UsageError, match="WORKDIRS"):
-        bench.station()
-
-
-def test_nothing_is_started_before_it_is_set_up(bench: Bench) -> None:
-    station = bench.station()
-    station.start(an_assignment())
-    assert ended(station).reason is Reason.CONFIG
+def test_a_build_that_failed_is_tried_anew_by_the_next_preparation(bench: Bench) -> None:
+    failure = BuildError("no build")
+    bench.runner.build_failures = [failure, failure]
+    station = bench.ready()
+    assert run(station, an_assignment(0)).reason is Reason.IMAGE
+    assert prepare(station, bench.broadcast()).unfit == ""
+    assert run(station, an_assignment(1)).reason is None

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from magma_remote.report.few import repeats_needed
+from magma_remote.report.statistics import ALPHA, holm
 from magma_remote.report.statistics_pairs import _scores, effect_word, letters, log_rank, mann_whitney
 from tests.support.report.survival import CALLAERT_0, CALLAERT_1, CONTROL, NEW_DRUG, PLACEBO, SIX_MP, Sample, sample
 
@@ -188,3 +190,11 @@ def test_a_letter_is_shared_exactly_where_a_pair_does_not_differ(seed: int) -> N
     for pair in pairs:
         x, y = pair
         assert bool(set(given[x]) & set(given[y])) == (pair not in differ)
+
+
+@pytest.mark.parametrize(("pairs", "repeats"), [(1, 4), (3, 5), (10, 6), (45, 7), (190, 8)])
+def test_repeats_that_a_corrected_exact_test_needs(pairs: int, repeats: int) -> None:
+    assert repeats_needed(pairs) == repeats
+    apart = mann_whitney([1.0] * repeats, [2.0] * repeats).p
+    assert holm([apart] + [1.0] * (pairs - 1))[0] < ALPHA
+    assert mann_whitney([1.0] * (repeats - 1), [2.0] * (repeats - 1)).p * pairs >= ALPHA
