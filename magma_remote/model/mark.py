@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,10 +38,7 @@ def read_mark(name: str, data: bytes, place: Place) -> Mark:
 
 
 def _facts(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"it is no JSON: {error}") from error
+    found = wire.parsed(data)
     version = found.get("version") if isinstance(found, dict) else None
     if type(version) is not int or version != VERSION:
         raise WireError(f"it is not of version {VERSION}: update the older host")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping  # noqa: TC003 - fields are read from the types
@@ -155,10 +154,7 @@ def index_of(extracted: Iterable[Extracted], failed: Mapping[Trial, str], others
 
 def listed_in(index: bytes) -> dict[str, str]:
     """The SHA-256 of each PoC that an index names, by its name in `poc/`; WireError where it is none of ours."""
-    try:
-        bugs = wire.pick(_Index, json.loads(index)).bugs
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"it is no JSON: {error}") from error
+    bugs = wire.pick(_Index, wire.parsed(index)).bugs
     every = [wire.pick(_Listed, poc) for of in bugs.values() for pocs in of.values() for poc in pocs]
     for poc in every:
         if "/" in poc.file or not is_bytes(poc.file):

@@ -91,10 +91,7 @@ class _Whole:
 
 def read(data: bytes) -> Told:
     """From the file's text. UsageError where it is of another version, WireError where it is not as it was written."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"it is no JSON: {error}") from error
+    found = wire.parsed(data)
     version = found.get("version") if isinstance(found, dict) else None
     if type(version) is int and version != VERSION:
         raise UsageError(f"it is of another version of this program ({version}): read it with that one")

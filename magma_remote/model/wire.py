@@ -58,6 +58,14 @@ def _plain(value: Any) -> Any:
     return plain(value) if is_dataclass(value) else value
 
 
+def parsed(data: bytes) -> Any:
+    """The JSON value that a file's text is; WireError where it is none."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"it is no JSON: {error}") from error
+
+
 def members(body: str | bytes, kind: str, version: int = VERSION) -> dict[str, Any]:
     """What a message of this kind and version holds beside both; WireError for anything else."""
     try:

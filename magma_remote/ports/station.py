@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from magma_remote.model.messages import Feedback
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -64,6 +66,23 @@ class Kept:
 
     assignment: Assignment
     ended: RunEnded
+
+    def feedback(self, worker: str) -> Feedback:
+        """What its worker, by id, tells of it."""
+        if self.ended.place is None:
+            raise AssertionError(self.ended)  # a complete run has a place
+        return Feedback(
+            config_id=self.assignment.config_id,
+            number=self.assignment.number,
+            run=self.assignment.run,
+            attempt=self.assignment.attempt,
+            worker=worker,
+            place=self.ended.place,
+            manifest=self.ended.manifest,
+            started_at=self.ended.started_at,
+            reached=self.ended.reached,
+            triggered=self.ended.triggered,
+        )
 
 
 class Station(Protocol):

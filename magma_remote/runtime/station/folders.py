@@ -183,22 +183,10 @@ def _mark_of(kept: Kept) -> dict[str, Any]:
     job = JobMessage(
         config_id=assignment.config_id, number=assignment.number, attempt=assignment.attempt, job=assignment.job
     )
-    told = Feedback(
-        config_id=assignment.config_id,
-        number=assignment.number,
-        run=assignment.run,
-        attempt=assignment.attempt,
-        worker=ended.place.token,
-        place=ended.place,
-        manifest=ended.manifest,
-        started_at=ended.started_at,
-        reached=ended.reached,
-        triggered=ended.triggered,
-    )
     return {
         "version": VERSION,
         "job": wire.plain(job),
-        "feedback": wire.plain(told),
+        "feedback": wire.plain(kept.feedback(ended.place.token)),
         "cpus": list(assignment.cpus),
         "message": ended.message,
     }

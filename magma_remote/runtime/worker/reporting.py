@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from magma_remote.errors import WireError
 from magma_remote.model.messages import Feedback, Grave, Tube, shortened
 from magma_remote.model.outcome import Reason
+from magma_remote.ports import Kept
 from magma_remote.runtime.logs import facts
 
 if TYPE_CHECKING:
     from magma_remote.model.messages import Broadcast
-    from magma_remote.ports import Assignment, Queue, RunEnded, Station
+    from magma_remote.ports import Queue, RunEnded, Station
     from magma_remote.runtime.worker.holding import Held, Holding
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Reporting:
             return  # what was told before has not been read yet
         for kept in self._station.kept():
             if kept.assignment.config_id == broadcast.config_id:
-                self._queue.put(Tube.FEEDBACK, _fitting(self._feedback(kept.assignment, kept.ended)))
+                self._queue.put(Tube.FEEDBACK, _fitting(kept.feedback(self._worker)))
         self._told, self._told_at = (broadcast.config_id, server), now
 
     def _tell(self, ended: RunEnded) -> None:
@@ -79,7 +80,8 @@ class Reporting:
         if held is None:
             return
         if ended.reason is None:
-            self._queue.put(Tube.FEEDBACK, _fitting(self._feedback(held.assignment, ended)))
+            kept = Kept(assignment=held.assignment, ended=ended)
+            self._queue.put(Tube.FEEDBACK, _fitting(kept.feedback(self._worker)))
         else:
             self._queue.put(Tube.GRAVEYARD, _fitting_grave(self._grave(held, ended)))
         self._holding.delete(held)
@@ -87,22 +89,6 @@ class Reporting:
         extra = facts(held.assignment.job, run=ended.run, action="end", reason=reason)
         how = f"{reason}: {held.given_up or ended.message}" if reason else "complete"
         log.log(logging.WARNING if reason else logging.INFO, "%s: %s", held.assignment.job, how, extra=extra)
-
-    def _feedback(self, assignment: Assignment, ended: RunEnded) -> Feedback:
-        if ended.place is None:
-            raise AssertionError(ended)  # a complete run has a place
-        return Feedback(
-            config_id=assignment.config_id,
-            number=assignment.number,
-            run=assignment.run,
-            attempt=assignment.attempt,
-            worker=self._worker,
-            place=ended.place,
-            manifest=ended.manifest,
-            started_at=ended.started_at,
-            reached=ended.reached,
-            triggered=ended.triggered,
-        )
 
     def _grave(self, held: Held, ended: RunEnded) -> Grave:
         reason = Reason.SUPERSEDED if held.given_up else ended.reason or Reason.INTERNAL

@@ -6,7 +6,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from magma_remote.adapters.sqlite import SqliteLedger
-from magma_remote.model.messages import Feedback
 from magma_remote.runtime.collecting.collecting import Collecting
 from magma_remote.runtime.collecting.leftovers import Left
 from tests.support.memory.mortals import Fuse, MemoryResults, SlowCrew
@@ -14,8 +13,6 @@ from tests.support.memory.world import RUN_SECONDS, World
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from magma_remote.ports import Kept
 
 
 def untold(folder: Path) -> World:
@@ -36,26 +33,11 @@ def untold(folder: Path) -> World:
 def lefts(world: World) -> list[Left]:
     """What its workers have."""
     return [
-        Left(name=worker, feedback=_feedback(worker, kept))
+        Left(name=worker, feedback=kept.feedback(worker))
         for worker, disk in world.disks.kept.items()
         for kept in disk.values()
         if kept
     ]
-
-
-def _feedback(worker: str, kept: Kept) -> Feedback:
-    told, ended = kept.assignment, kept.ended
-    assert ended.place
-    return Feedback(
-        config_id=told.config_id,
-        number=told.number,
-        run=told.run,
-        attempt=told.attempt,
-        worker=worker,
-        place=ended.place,
-        manifest=ended.manifest,
-        started_at=ended.started_at,
-    )
 
 
 def collect(world: World, *, fuse: Fuse | None = None, tell: list[str] | None = None) -> Collecting:
