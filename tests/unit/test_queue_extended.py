@@ -8,7 +8,7 @@ import pytest
 
 from magma_remote.model.entries import JobState
 from magma_remote.runtime.dispatcher import operations
-from tests.support.memory.world import RUN_SECONDS, World, jobs_left
+from tests.support.memory.world import RUN_SECONDS, World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +24,7 @@ def world(tmp_path: Path) -> World:
 
 def finish(world: World) -> None:
     world.start_dispatcher()
-    world.run(lambda: world.finished, at_most=20 * RUN_SECONDS)
-    world.check()
-    world.run(lambda: not jobs_left(world), at_most=30)
+    world.finish()
 
 
 def preparations(world: World) -> int:

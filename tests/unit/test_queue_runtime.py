@@ -9,7 +9,7 @@ from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.model.entries import JobState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
-from tests.support.memory.world import RUN_SECONDS, TTR, World, jobs_left
+from tests.support.memory.world import RUN_SECONDS, TTR, World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +24,8 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def finish(world: World, at_most: float = 20 * RUN_SECONDS) -> None:
-    world.run(lambda: world.finished, at_most=at_most)
-    world.check()
-    world.run(lambda: not jobs_left(world), at_most=30)  # a worker may hold one, and is told to let it go
-
-
 def test_all_jobs_end_in_the_result(world: World) -> None:
-    finish(world)
+    world.finish()
     assert [entry.state for entry in world.entries()] == [JobState.DONE] * 6
     assert len(world.all_starts()) == 6
     for _ in range(20):
@@ -49,7 +43,7 @@ def test_a_killed_workers_job_runs_elsewhere_within_ttr(tmp_path: Path) -> None:
         world.tick()
     world.kill_worker("w1")
     world.run(lambda: len(world.all_starts()) == 4, at_most=TTR)
-    finish(world)
+    world.finish()
     assert {entry.attempts for entry in world.entries()} == {2}
 
 
@@ -59,7 +53,7 @@ def test_a_job_that_always_fails_is_dead_after_three_attempts(tmp_path: Path) ->
     world.start_dispatcher()
     world.start_worker("w1")
     world.start_worker("w2")
-    finish(world)
+    world.finish()
     entry = world.entries()[1]
     assert (entry.state, entry.reason, entry.attempts) == (JobState.DEAD, Reason.NO_MONITOR, 3)
     assert len([start for start in world.all_starts() if start.number == 1]) == 3
@@ -82,7 +76,7 @@ def test_a_result_that_comes_after_the_end_is_not_kept(tmp_path: Path) -> None:
     world.run(lambda: len(world.all_starts()) == 2, at_most=60)
     world.workers["w1"].frozen = True
     world.start_worker("w2")
-    finish(world)
+    world.finish()
     world.kill_dispatcher()
     world.workers["w1"].frozen = False
     world.run(lambda: not world.workers["w1"].station.running, at_most=RUN_SECONDS)
@@ -112,7 +106,7 @@ def test_a_result_of_a_job_that_was_given_up_is_kept_and_taken_later(tmp_path: P
     operations.requeue(ledger, None)
     ledger.close()
     world.start_dispatcher()
-    finish(world)
+    world.finish()
     assert [entry.state for entry in world.entries()] == [JobState.DONE]
 
 
@@ -126,7 +120,7 @@ def test_a_result_that_cannot_be_fetched_is_waited_for_while_its_worker_lives(tm
         world.tick()
     assert len(world.all_starts()) == 1
     world.disks.unreachable = set()
-    finish(world)
+    world.finish()
     assert [(entry.state, entry.attempts) for entry in world.entries()] == [(JobState.DONE, 1)]
 
 
@@ -136,7 +130,7 @@ def test_a_bad_worker_does_not_eat_the_jobs_of_a_good_one(tmp_path: Path) -> Non
     world.start_dispatcher()
     world.start_worker("good")
     world.start_worker("bad")
-    finish(world)
+    world.finish()
     assert {entry.state for entry in world.entries()} == {JobState.DONE}
 
 
@@ -148,7 +142,7 @@ def test_a_clock_that_is_set_loses_no_worker(world: World) -> None:
             world.tick()
     assert len(world.all_starts()) == 4
     assert not any(entry.lost for entry in world.known_workers())
-    finish(world)
+    world.finish()
     assert len(world.all_starts()) == 6
 
 
@@ -163,5 +157,5 @@ def test_jobs_that_the_queue_forgets_to_take_from_a_frozen_worker_run_elsewhere(
     world.run(lambda: world.finished, at_most=20 * RUN_SECONDS)
     assert {entry.state for entry in world.entries()} == {JobState.DONE}
     world.workers["w1"].frozen = False
-    finish(world)
+    world.finish()
     world.run(lambda: not world.workers["w1"].station.running, at_most=30)

@@ -205,6 +205,12 @@ class World:
             assert self.clock.monotonic() < end, self.story()
             self.tick()
 
+    def finish(self) -> None:
+        """Run to the end, and hold it against `check`."""
+        self.run(lambda: self.finished, at_most=20 * RUN_SECONDS)
+        self.check()
+        self.run(lambda: not jobs_left(self), at_most=30)  # a worker may hold one, and is told to let it go
+
     # what is known
 
     def entries(self) -> list[JobEntry]:
