@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.support.processes.cluster import Cluster, Program
-    from tests.support.processes.quickrun import Ended
+    from tests.support.processes.command import Ended
 
     Step: TypeAlias = Callable[[], object]
 

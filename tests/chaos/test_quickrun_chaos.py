@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from tests.support.processes.quickrun import Ended, Quickrun
+    from tests.support.processes.command import Ended, Started
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SEED = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10**6))
@@ -44,7 +44,7 @@ def trials_of(fuzzer: str) -> list[str]:
     return [f"{fuzzer}/toy/letters/{run}" for run in range(4)]
 
 
-def interrupted(lab: Lab, campaign: Path, number: signal.Signals, part: str, chance: random.Random) -> Quickrun:
+def interrupted(lab: Lab, campaign: Path, number: signal.Signals, part: str, chance: random.Random) -> Started:
     """A run that got a signal at a random moment of one part; it may have ended before."""
     words, longest = PARTS[part]
     moment = chance.uniform(0, longest)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from magma_remote.model.entries import JobEntry
     from magma_remote.ports import Ledger
     from tests.support.processes.cluster import Cluster
-    from tests.support.processes.quickrun import Ended
+    from tests.support.processes.command import Ended
 
 WORKERS = ("w0", "w1")
 LEAVES = 10.0  # seconds in which a worker leaves

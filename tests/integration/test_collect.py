@@ -16,7 +16,8 @@ from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
 from tests.support.commands import call, refused
 from tests.support.pids import descendants, name_of
-from tests.support.processes.quickrun import COMMAND, make_tree
+from tests.support.processes.command import COMMAND
+from tests.support.processes.quickrun import make_tree
 from tests.support.servers.ports import LOOPBACK, free_port
 from tests.support.waiting import until
 from tests.support.workdirs.leftovers import CONFIG, Host, Worker, far

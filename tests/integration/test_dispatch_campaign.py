@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from tests.support.processes.cluster import Cluster
-    from tests.support.processes.quickrun import Ended
+    from tests.support.processes.command import Ended
 
 TRIALS = [f"{fuzzer}/toy/letters/{run}" for fuzzer in ("finds", "steady") for run in range(2)]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.processes.cluster import new_cluster
-from tests.support.processes.quickrun import COMMAND, CPUS
+from tests.support.processes.command import COMMAND
+from tests.support.processes.quickrun import CPUS
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from tests.support.processes.cluster import Cluster
-    from tests.support.processes.quickrun import Ended
+    from tests.support.processes.command import Ended
 
 
 def trials(repeat: int, *fuzzers: str) -> list[str]:
@@ -114,7 +114,7 @@ def test_a_killed_dispatcher_goes_on_with_the_extended_campaign(cluster: Cluster
     assert "is running there" in held.output
     for program in cluster.started:
         if program.name == "dispatcher" and program.runs:
-            program.kill(signal.SIGKILL)
+            program.kill()
     cluster.start_dispatcher(extended)
     ended = cluster.wait_for_end()
     assert ended.code == 0, ended.output

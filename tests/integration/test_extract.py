@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.places import EXAMPLES
-from tests.support.processes.quickrun import COMMAND, Ended, await_cpus
+from tests.support.processes.command import COMMAND, Ended
+from tests.support.processes.quickrun import await_cpus
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

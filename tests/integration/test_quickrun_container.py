@@ -11,7 +11,8 @@ from magma_remote.model.container import CAMPAIGN_LABEL, JOB_LABEL, WORKDIR_LABE
 from tests.support.processes.quickrun import CPUS, cache, entries, record
 
 if TYPE_CHECKING:
-    from tests.support.processes.quickrun import Ended, Lab
+    from tests.support.processes.command import Ended
+    from tests.support.processes.quickrun import Lab
 
 needs_two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="needs two CPUs")
 

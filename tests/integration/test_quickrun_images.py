@@ -13,7 +13,8 @@ from tests.support.processes.quickrun import entries, record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.processes.quickrun import Ended, Lab
+    from tests.support.processes.command import Ended
+    from tests.support.processes.quickrun import Lab
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from tests.support.processes.quickrun import entries, record
 
 if TYPE_CHECKING:
-    from tests.support.processes.quickrun import Ended, Lab
+    from tests.support.processes.command import Ended
+    from tests.support.processes.quickrun import Lab
 
 COMPLETE = ["steady", "stubborn", "chatty", "silent"]
 # fuzzer: the reason, what is said of it, what its log's tail shows

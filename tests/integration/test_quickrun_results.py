@@ -14,7 +14,8 @@ from tests.support.workdirs.magma_reader import read_workdir
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.processes.quickrun import Ended, Lab
+    from tests.support.processes.command import Ended
+    from tests.support.processes.quickrun import Lab
 
 
 @pytest.fixture(scope="module")

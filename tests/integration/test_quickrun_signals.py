@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-    from tests.support.processes.quickrun import Ended, Lab
+    from tests.support.processes.command import Ended
+    from tests.support.processes.quickrun import Lab
 
 SOON = 10.0  # seconds
 

@@ -17,7 +17,8 @@ from rich.cells import cell_len
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from tests.support.processes.quickrun import Lab, Quickrun
+    from tests.support.processes.command import Started
+    from tests.support.processes.quickrun import Lab
 
 COLUMNS = 80
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -34,7 +35,7 @@ class Terminal:
         self.text = ""
         self._reader = Thread(target=self._read)
 
-    def start(self, lab: Lab, **settings: Any) -> Quickrun:
+    def start(self, lab: Lab, **settings: Any) -> Started:
         environment = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "LINES", "NO_COLOR"}}
         quickrun = lab.start(lab.campaign(**settings), stdout=self.program, env=environment | {"TERM": "xterm"})
         os.close(self.program)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from tests.support.processes.cluster import Cluster, Program
-    from tests.support.processes.quickrun import Ended
+    from tests.support.processes.command import Ended
 
 NOWHERE = "127.0.0.1:9"  # nobody listens on the port of `discard`
 OPENED = "Type `magma-remote status --watch`"  # the campaign is broadcast

@@ -17,6 +17,7 @@ from scripts.lab.objects import Objects
 from scripts.lab.state import State, folder
 from scripts.setup.shell import Shell
 from tests.support.places import ROOT
+from tests.support.processes.command import Ended
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -31,20 +32,6 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """How a program ended; `output` holds both of its streams."""
-
-    code: int
-    output: str
-
-    @property
-    def text(self) -> str:
-        """The output of a program that must have exited with 0."""
-        assert self.code == 0, self.output
-        return self.output
-
-
-@dataclass(frozen=True, kw_only=True)
 class Recap:
     """A host's line at the end of a play: how many tasks."""
 
@@ -55,7 +42,7 @@ class Recap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played(Done):
+class Played(Ended):
     """How a playbook ended, host by host."""
 
     recap: dict[str, Recap]
@@ -121,15 +108,15 @@ class Lab:
                 start_new_session=True,
             )
 
-    def run(self, host: str, *command: str, timeout: float = 60) -> Done:
+    def run(self, host: str, *command: str, timeout: float = 60) -> Ended:
         """Run a command on a host as root. It does not go through the network."""
         return run("docker", "exec", self.objects.of(host), *command, timeout=timeout)
 
-    def shell(self, host: str, script: str) -> Done:
+    def shell(self, host: str, script: str) -> Ended:
         """Run a shell script there."""
         return self.run(host, "sh", "-c", script)
 
-    def ssh(self, host: str, *command: str, timeout: float = 60) -> Done:
+    def ssh(self, host: str, *command: str, timeout: float = 60) -> Ended:
         """Run a command on a host as Ansible's user, by ssh."""
         options = [
             *("-F", "none", "-i", str(self.state.key), "-o", f'UserKnownHostsFile="{self.state.known_hosts}"'),
@@ -163,7 +150,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
 
-def run(*argv: str, timeout: float = 60, stdin: int | TextIO = subprocess.DEVNULL) -> Done:
+def run(*argv: str, timeout: float = 60, stdin: int | TextIO = subprocess.DEVNULL) -> Ended:
     """Run a program from the repository's root to its end."""
     done = subprocess.run(
         argv,
@@ -175,7 +162,7 @@ def run(*argv: str, timeout: float = 60, stdin: int | TextIO = subprocess.DEVNUL
         timeout=timeout,
         check=False,
     )
-    return Done(code=done.returncode, output=done.stdout.decode(errors="replace"))
+    return Ended(code=done.returncode, output=done.stdout.decode(errors="replace"))
 
 
 def command(name: str, *words: str, timeout: float = 1500) -> str:

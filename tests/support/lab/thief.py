@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.support.lab.lab import Done, Lab
+    from tests.support.lab.lab import Lab
+    from tests.support.processes.command import Ended
 
 # Says what came back through a forwarded socket. argv: ssh's words as one argument each, then what to send.
 _THROUGH_SOCKET = r"""
@@ -41,20 +42,20 @@ class Thief:
     user: str
     target: str
 
-    def ssh(self, *words: str, options: tuple[str, ...] = ()) -> Done:
+    def ssh(self, *words: str, options: tuple[str, ...] = ()) -> Ended:
         """Ssh with options before and words after the target."""
         return self.lab.run(self.host, *self._argv(*options), *words, timeout=40)
 
-    def typed(self, text: str, *options: str) -> Done:
+    def typed(self, text: str, *options: str) -> Ended:
         """Ssh with this on its stdin, `printf`'s escapes in it."""
         script = 'text=$1; shift; printf "$text" | timeout 20 "$@"'
         return self.lab.run(self.host, "sh", "-c", script, "sh", text, *self._argv(*options), timeout=40)
 
-    def through_socket(self, path: str, sent: str) -> Done:
+    def through_socket(self, path: str, sent: str) -> Ended:
         """Forward a local socket to `path` over there, send something and wait for an answer."""
         return self.lab.run(self.host, "python3", "-c", _THROUGH_SOCKET, path, sent, *self._argv(), timeout=60)
 
-    def rsync(self, *words: str) -> Done:
+    def rsync(self, *words: str) -> Ended:
         """Rsync with this key; `HOST:` at the start of a word is the target."""
         places = [word.replace("HOST:", f"{self.user}@{self.lab.address(self.target)}:", 1) for word in words]
         return self.lab.run(self.host, "rsync", "--rsh", " ".join(self._argv()[:-1]), *places, timeout=40)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.model.container import WORKDIR_LABEL
-from tests.support.processes.quickrun import COMMAND, CPUS, Ended, Lab, Quickrun, await_cpus, cache, entries, make_tree
+from tests.support.processes.command import BUSY, COMMAND, Ended, Started, start
+from tests.support.processes.quickrun import CPUS, Lab, await_cpus, cache, entries, make_tree
 from tests.support.servers.beanstalkd import Beanstalkd
 from tests.support.waiting import until
 
@@ -24,24 +25,13 @@ if TYPE_CHECKING:
 
 DISPATCHER = "dispatcher"
 LEAVE_SECONDS = 10.0
-BUSY = "CPUs in use on this machine"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program(Quickrun):
-    """A dispatcher or a worker in a session of its own; `workdir` is its WORKDIR or WORKDIRS."""
+class Program(Started):
+    """A dispatcher or a worker; `workdir` is its WORKDIR or WORKDIRS."""
 
     name: str
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has not ended."""
-        return self.process.poll() is None
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> Ended:
-        """Send it a signal that ends it, and wait for that."""
-        self.signal(number)
-        return self.end()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +187,7 @@ class Cluster:
     def close(self) -> None:
         """End what still runs and remove its containers and caches."""
         for program in self.started:
-            if program.runs:
-                program.signal(signal.SIGKILL)
-                program.process.wait()
+            program.kill()
         for program in self.started:
             for container in self.containers(program.name):
                 container.remove(force=True)
@@ -212,15 +200,7 @@ class Cluster:
 
     def _start(self, name: str, workdir: Path, words: Sequence[str], before: Sequence[str]) -> Program:
         log = self.folder / f"{name}-output-{len(self.started)}.txt"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                # a shell's background jobs ignore SIGINT, and so would this one, started by them
-                ["env", "--default-signal=INT,HUP,TERM", *before, COMMAND, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        process = start(log, *words, before=before)
         self.started.append(Program(process=process, log=log, workdir=workdir, name=name))
         return self.started[-1]
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_remote.adapters import claims
@@ -22,65 +19,18 @@ from magma_remote.model.layout import Workdir
 from magma_remote.model.units import Duration
 from magma_remote.runtime.trial.cache import Cache
 from tests.support.places import DATA, EXAMPLES
+from tests.support.processes.command import BUSY, Ended, Started, start
 from tests.support.waiting import DEADLINE, until
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from docker import DockerClient
     from docker.models.containers import Container
 
 SMALL = DATA / "small_fuzzers"
-COMMAND = str(Path(sys.executable).with_name("magma-remote"))
 CPUS = sorted(os.sched_getaffinity(0))[:2]
-_BUSY = "CPUs in use on this machine"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A quickrun that is over: `output` holds both of its streams."""
-
-    code: int
-    output: str
-
-    @property
-    def lines(self) -> list[str]:
-        """Lines of the output."""
-        return self.output.splitlines()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quickrun:
-    """A quickrun that was started in a session of its own; its output goes to a file."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-    workdir: Path
-
-    @property
-    def output(self) -> str:
-        """What it said so far."""
-        return self.log.read_text(errors="replace")
-
-    def await_output(self, *words: str) -> None:
-        """Wait until it has said all of these."""
-        until(lambda: all(word in self.output for word in words) or self.process.poll() is not None)
-        assert all(word in self.output for word in words), self.output
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the command alone, as `kill` does."""
-        self.process.send_signal(number)
-
-    def end(self, deadline: float = DEADLINE) -> Ended:
-        """Wait for its end; it is killed where that takes too long."""
-        try:
-            code = self.process.wait(deadline)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"no end within {deadline:g} s:\n{self.output}") from None
-        return Ended(code=code, output=self.output)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +39,7 @@ class Lab:
 
     folder: Path
     engine: DockerClient
-    started: list[Quickrun] = field(default_factory=list)
+    started: list[Started] = field(default_factory=list)
 
     @property
     def tree(self) -> Path:
@@ -118,35 +68,23 @@ class Lab:
         file.write_text(json.dumps(values, indent=1))
         return file
 
-    def start(self, campaign: Path, workdir: Path | None = None, **popen: Any) -> Quickrun:
+    def start(self, campaign: Path, workdir: Path | None = None, **popen: Any) -> Started:
         """Start a quickrun as soon as nobody else on this machine has the CPUs."""
         workdir = workdir or self.workdir()
         await_cpus()
         return self.start_now(campaign, workdir, **popen)
 
-    def start_now(self, campaign: Path, workdir: Path, *, before: Sequence[str] = (), **popen: Any) -> Quickrun:
+    def start_now(self, campaign: Path, workdir: Path, *, before: Sequence[str] = (), **popen: Any) -> Started:
         """Start a quickrun, whoever has the CPUs; `before` is a command that starts it."""
         log = self.folder / f"output-{len(self.started)}.txt"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                # a shell's background jobs ignore SIGINT, and so would this one, started by them
-                [
-                    *("env", "--default-signal=INT,HUP,TERM", *before),
-                    *(COMMAND, "quickrun", str(campaign), "--workdir", str(workdir)),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=popen.pop("stdout", output),
-                stderr=popen.pop("stderr", output),
-                start_new_session=True,
-                **popen,
-            )
-        self.started.append(Quickrun(process=process, log=log, workdir=workdir))
+        process = start(log, "quickrun", str(campaign), "--workdir", str(workdir), before=before, **popen)
+        self.started.append(Started(process=process, log=log, workdir=workdir))
         return self.started[-1]
 
     def run(self, campaign: Path, workdir: Path | None = None) -> Ended:
         """Run to the end; once more where somebody else was faster to take the CPUs."""
         ended = self.start(campaign, workdir).end()
-        while ended.code == 1 and _BUSY in ended.output and str(self.folder) not in ended.output:
+        while ended.code == 1 and BUSY in ended.output and str(self.folder) not in ended.output:
             ended = self.start(campaign, workdir).end()
         assert "Traceback" not in ended.output
         return ended
@@ -164,9 +102,7 @@ class Lab:
     def close(self) -> None:
         """End what still runs and remove its containers and caches."""
         for quickrun in self.started:
-            if quickrun.process.poll() is None:
-                quickrun.process.kill()
-                quickrun.process.wait()
+            quickrun.kill()
             for container in self.containers(quickrun.workdir):
                 container.remove(force=True)
             shutil.rmtree(cache(quickrun.workdir), ignore_errors=True)
