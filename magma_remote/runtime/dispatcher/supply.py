@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import UsageError
+from magma_remote.errors import EngineGoneError, RegistryError, UsageError
 from magma_remote.model.entries import JobState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.images.provision import ImageState
@@ -14,7 +14,8 @@ from magma_remote.runtime.images.provision import ImageState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from magma_remote.model.entries import JobEntry
+    from magma_remote.errors import MagmaRemoteError
+    from magma_remote.model.entries import JobEntry, PinEntry
     from magma_remote.model.pinned import PinnedImage
     from magma_remote.ports import Ledger
     from magma_remote.runtime.images.images import Owner
@@ -40,11 +41,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """What workers get: the images, and for whom they are made; the pairs in `missing` have none."""
+    """What workers get: the images, and for whom they are made; the pairs in `missing` have none.
+
+    `away` is why the registry could not be asked whether it has them, empty where it has.
+    """
 
     images: tuple[PinnedImage, ...]
     owner: Owner
     missing: frozenset[Pair] = frozenset()
+    away: str = ""
 
 
 def check_registry(ledger: Ledger, registry: str) -> None:
@@ -67,12 +72,19 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     """Have all images that the campaign still needs, and keep them in the ledger before any worker hears of them.
 
     Jobs of a pair that has none are dead when this returns. A pair whose jobs all have their results needs no image.
+    Where all pairs have theirs by now, a registry or engine that is away is in nobody's way: see `Supply.away`.
     """
     left, dead = _open_pairs(ledger)
     ordered = tuple(pairs)
-    provided = provision.ensure(pair for pair in ordered if pair in left)
-    known = {pin.image.pair for pin in ledger.pins()} & dead - left  # a person may let these run again
-    there = [each for each in provision.look(sorted(known)) if each.state is ImageState.PRESENT]
+    known = {pin.image.pair: pin for pin in ledger.pins()}
+    try:
+        provided = provision.ensure(pair for pair in ordered if pair in left)
+        again = provision.look(sorted(dead & known.keys() - left))  # a person may let these run
+    except (EngineGoneError, RegistryError) as error:
+        if not left <= known.keys():
+            raise
+        return _unasked(known, left | dead, owner, error)
+    there = [each for each in again if each.state is ImageState.PRESENT]
     pins = [each.pin for each in (*provided, *there) if each.pin]
     failed = {each.pair: each.message for each in provided if each.pin is None}
     with ledger.transaction():
@@ -81,6 +93,11 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     images = tuple(pin.image for pin in pins)
     missing = (left | dead) - {image.pair for image in images}
     return Supply(images=images, owner=owner, missing=frozenset(missing))
+
+
+def _unasked(known: Mapping[Pair, PinEntry], needed: set[Pair], owner: Owner, error: MagmaRemoteError) -> Supply:
+    images = tuple(pin.image for pair, pin in known.items() if pair in needed)
+    return Supply(images=images, owner=owner, missing=frozenset(needed - known.keys()), away=str(error))
 
 
 def _open_pairs(ledger: Ledger) -> tuple[set[Pair], set[Pair]]:
