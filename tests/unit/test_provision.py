@@ -188,15 +188,17 @@ def test_a_lost_image_is_pushed_again(host: Host) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone here, too", "another digest"])
-def test_an_image_that_is_lost_for_good_is_refused(host: Host, how: str) -> None:
-    host.supply()
+def test_of_an_image_that_is_lost_for_good_no_other_is_made(host: Host, how: str) -> None:
+    before, pins = host.supply(), host.ledger.pins()
     host.registry.server.images.clear()
     if how == "another digest":
         host.registry.server.salt = "pepper"
     else:
         host.runner.built.clear()
     with pytest.raises(UsageError, match="name another WORKDIR"):
-        host.supply()
+        host.provision(pins).ensure([PNG, TIFF])
+    assert host.supply() == before, "workers may have it"
+    assert (host.ledger.pins(), len(host.runner.builds)) == (pins, 2)
     assert host.states() == [JobState.WAITING] * 3
 
 

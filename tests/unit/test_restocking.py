@@ -170,6 +170,14 @@ def test_nothing_is_pushed_beside_trials(host: Host) -> None:
     assert desk.warnings(EVERY_SECONDS) == {}
 
 
+def test_what_is_lost_for_good_before_the_start_is_told_and_keeps_no_result_from_coming(host: Host) -> None:
+    host.registry.server.images.clear()
+    host.runner.built.clear()
+    said = Desk(host).warnings()
+    assert list(said) == ["image afl/libpng", "image afl/libtiff"]
+    assert "one that has to pull it cannot work" in said["image afl/libpng"]
+
+
 @pytest.mark.parametrize("how", ["gone here, too", "another digest"])
 def test_what_is_lost_for_good_is_named_with_what_to_do(host: Host, how: str) -> None:
     desk, pins = Desk(host), host.ledger.pins()

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import EngineGoneError, RegistryError, UsageError
+from magma_remote.errors import EngineGoneError, LostImageError, RegistryError, UsageError
 from magma_remote.model.entries import JobState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.images.provision import ImageState
@@ -14,12 +14,11 @@ from magma_remote.runtime.images.provision import ImageState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from magma_remote.errors import MagmaRemoteError
-    from magma_remote.model.entries import JobEntry, PinEntry
+    from magma_remote.model.entries import JobEntry
     from magma_remote.model.pinned import PinnedImage
     from magma_remote.ports import Ledger
     from magma_remote.runtime.images.images import Owner
-    from magma_remote.runtime.images.provision import Provision
+    from magma_remote.runtime.images.provision import Provided, Provision
 
 Pair = tuple[str, str]
 
@@ -72,18 +71,20 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     """Have all images that the campaign still needs, and keep them in the ledger before any worker hears of them.
 
     Jobs of a pair that has none are dead when this returns. A pair whose jobs all have their results needs no image.
-    Where all pairs have theirs by now, a registry or engine that is away is in nobody's way: see `Supply.away`.
+    Where all pairs have theirs by now, a registry or engine that is away is in nobody's way: see `Supply.away`. Nor is
+    an image that is lost, which workers may have: whoever keeps the images there tells of it.
     """
     left, dead = _open_pairs(ledger)
-    ordered = tuple(pairs)
     known = {pin.image.pair: pin for pin in ledger.pins()}
+    has_all = left <= known.keys()
     try:
-        provided = provision.ensure(pair for pair in ordered if pair in left)
+        provided = _provided(provision, [pair for pair in pairs if pair in left], has_all=has_all)
         again = provision.look(sorted(dead & known.keys() - left))  # a person may let these run
     except (EngineGoneError, RegistryError) as error:
-        if not left <= known.keys():
+        if not has_all:
             raise
-        return _unasked(known, left | dead, owner, error)
+        images = tuple(pin.image for pair, pin in known.items() if pair in left | dead)
+        return Supply(images=images, owner=owner, missing=frozenset(dead - known.keys()), away=str(error))
     there = [each for each in again if each.state is ImageState.PRESENT]
     pins = [each.pin for each in (*provided, *there) if each.pin]
     failed = {each.pair: each.message for each in provided if each.pin is None}
@@ -95,9 +96,13 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     return Supply(images=images, owner=owner, missing=frozenset(missing))
 
 
-def _unasked(known: Mapping[Pair, PinEntry], needed: set[Pair], owner: Owner, error: MagmaRemoteError) -> Supply:
-    images = tuple(pin.image for pair, pin in known.items() if pair in needed)
-    return Supply(images=images, owner=owner, missing=frozenset(needed - known.keys()), away=str(error))
+def _provided(provision: Provision, pairs: Sequence[Pair], *, has_all: bool) -> Sequence[Provided]:
+    try:
+        return provision.ensure(pairs)
+    except LostImageError:
+        if not has_all:
+            raise
+        return provision.look(pairs)
 
 
 def _open_pairs(ledger: Ledger) -> tuple[set[Pair], set[Pair]]:
