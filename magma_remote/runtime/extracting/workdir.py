@@ -90,7 +90,7 @@ def extract_workdir(order: ExtractOrder, outside: ExtractOutside) -> Extracts:
         preflight.check_place(workdir, order.build.root, called="WORKDIR")
     with ExitStack() as listening, ExitStack() as held:
         listening.enter_context(on_stop(raise_stopped))
-        held.enter_context(outside.guards.workdir_lock(workdir.root))
+        held.enter_context(outside.guards.workdir_lock(workdir.root, task="extract"))
         store = Store(workdir)
         store.open()
         held.callback(store.close)
