@@ -210,3 +210,11 @@ def test_a_registry_that_takes_nothing_is_asked_on_and_the_log_is_not_filled(hos
     host.registry.server.full = False
     assert desk.warnings(SOON_SECONDS) == {}
     assert len(host.registry.server.images) == 2
+
+
+def test_a_defect_is_said_and_ends_no_dispatcher(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(host)
+    with monkeypatch.context() as broken:
+        broken.setattr(host.registry, "has", None)
+        assert "a defect of this program: TypeError" in desk.warnings()["registry"]
+    assert desk.warnings(SOON_SECONDS) == {}
