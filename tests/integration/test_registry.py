@@ -259,23 +259,22 @@ def test_the_adapter(docker_engine: DockerClient, registry_server: RegistryServe
 def test_all_that_a_registry_has_lost_comes_back_the_same(
     docker_engine: DockerClient, registry_server: RegistryServer, tiny: str
 ) -> None:
-    runner, reporter = DockerRunner(), MemoryReporter()
+    runner = DockerRunner()
     registry = DockerRegistry(runner, registry_server.address)
     image = PinnedImage(fuzzer="a", target="b", manifest=registry.push(tiny, "magma/a/b", "t"))
     pin = PinEntry(image=image, recipe="0" * 64, uid=642, gid=642)
-    restoring = Restoring(runner=runner, registry=registry, reporter=reporter, alone=nullcontext)
-    assert restoring.keep([pin]) == {}
-    assert reporter.notes == []
+    restoring = Restoring(runner=runner, registry=registry, reporter=MemoryReporter(), alone=nullcontext)
+    assert restoring.lost([pin]) == []
     registry_server.clear()
-    assert not registry.has(image)
-    assert restoring.keep([pin]) == {}
-    assert registry.has(image)
+    assert restoring.lost([pin]) == [pin]
+    assert restoring.restore([pin]) == {}
+    assert restoring.lost([pin]) == []
     registry_server.clear()
     forget(docker_engine, registry_server.address)
-    assert "nor on this machine any more" in restoring.keep([pin])["a", "b"]
+    assert "nor on this machine any more" in restoring.restore([pin])["a", "b"]
     registry_server.stop()
     try:
         with pytest.raises(RegistryError, match="does not answer"):
-            restoring.keep([pin])
+            restoring.lost([pin])
     finally:
         registry_server.start()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from magma_remote.model.layout import Workdir
+    from magma_remote.model.pinned import PinnedImage
     from tests.supplies import Host
 
 LOG = "magma_remote.runtime.dispatcher.watching"
@@ -88,9 +89,19 @@ def host(tree: Path, workdir: Workdir, tmp_path: Path, monkeypatch: pytest.Monke
         yield made
 
 
-def test_nothing_is_said_or_pushed_where_all_is_well(host: Host) -> None:
+def test_nothing_is_pushed_and_little_is_asked_where_all_is_well(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     desk, pushed = Desk(host), list(host.registry.server.pushed)
-    assert desk.warnings(2 * EVERY_SECONDS) == {}
+    assert desk.warnings() == {}
+    asked: list[str] = []
+    has = host.registry.has
+
+    def heard(image: PinnedImage) -> bool:
+        asked.append(image.target)
+        return has(image)
+
+    monkeypatch.setattr(host.registry, "has", heard)
+    assert desk.warnings(4 * EVERY_SECONDS) == {}
+    assert asked == ["libtiff", "libpng", "libtiff", "libpng"]
     assert host.registry.server.pushed == pushed
 
 
@@ -137,7 +148,16 @@ def test_what_a_worker_cannot_pull_is_pushed_again_soon(host: Host) -> None:
     host.registry.server.images.clear()
     desk.cannot_pull(TIFF)
     assert desk.warnings(SOON_SECONDS) == {}
-    assert [name for name, _ in host.registry.server.images] == ["magma/afl/libtiff"], "nobody asked for the other"
+    assert len(host.registry.server.images) == 2, "where one is gone, others are asked for, too"
+
+
+@pytest.mark.parametrize("pair", [PNG, TIFF])
+def test_one_that_is_lost_alone_is_found_in_its_turn(host: Host, pair: tuple[str, str]) -> None:
+    desk, images = Desk(host), dict(host.registry.server.images)
+    desk.warnings()
+    del host.registry.server.images[f"magma/{'/'.join(pair)}", desk.manifest(pair)]
+    desk.warnings(2 * EVERY_SECONDS)
+    assert host.registry.server.images == images
 
 
 def test_a_worker_that_cannot_pull_what_is_there_changes_nothing(host: Host) -> None:

@@ -8,7 +8,7 @@ from magma_remote.errors import BusyError, LostImageError
 from magma_remote.model.image import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from magma_remote.model.entries import PinEntry
@@ -51,12 +51,12 @@ class Restoring:
         self._told: set[Pair] = set()
         self._other: dict[Pair, str] = {}
 
-    def keep(self, pins: Iterable[PinEntry]) -> dict[Pair, str]:
-        """Push again what the registry has lost of these; why one is still not there, by its pair.
+    def lost(self, pins: Iterable[PinEntry]) -> list[PinEntry]:
+        """Those that the registry does not have; RegistryError and EngineError where nobody can tell."""
+        return [pin for pin in pins if not self._registry.has(pin.image)]
 
-        RegistryError and EngineError where these fail: then nobody knows what is there.
-        """
-        lost = [pin for pin in pins if not self._registry.has(pin.image)]
+    def restore(self, lost: Sequence[PinEntry]) -> dict[Pair, str]:
+        """Push them again; why one is still not there, by its pair. Errors as above where registry or engine fail."""
         if not lost:
             return {}
         try:
