@@ -1,0 +1,40 @@
+"""Processes that read beside this one: they go where it goes, even where it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.quickruns import until
+
+_READER = """
+import os, time
+from magma_remote.runtime.workdir.parallel import each
+
+def act(number):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+each(act, range(8), processes=2)
+"""
+
+
+def test_they_are_gone_once_the_first_is_killed() -> None:
+    command = [sys.executable, "-c", _READER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout
+        others = [int(first.stdout.readline()) for _ in range(2)]
+        assert all(map(_runs, others))
+        os.kill(first.pid, signal.SIGKILL)
+        until(lambda: not any(map(_runs, others)), 20)
+
+
+def _runs(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
