@@ -27,6 +27,24 @@ def all_threads() -> tuple[int, ...]:
     return tuple(int(path.name) for path in Path("/proc/self/task").iterdir())
 
 
+def with_children() -> tuple[int, ...]:
+    """The same, and those of the processes that they have started and that still run."""
+    children = {process for thread in all_threads() for process in _started_by(thread)}
+    return (*all_threads(), *(thread for process in children for thread in _threads(process)))
+
+
+def _started_by(thread: int) -> list[str]:
+    with suppress(OSError):  # it has ended meanwhile
+        return Path(f"/proc/self/task/{thread}/children").read_text().split()
+    return []
+
+
+def _threads(process: str) -> list[int]:
+    with suppress(OSError):  # as above
+        return [int(path.name) for path in Path(f"/proc/{process}/task").iterdir()]
+    return []
+
+
 def keep_off(
     trial_cpus: CpuSet, allowed: frozenset[int], guards: Guards, *, threads: Iterable[int] = (THIS_THREAD,)
 ) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +55,19 @@ class TestAside:
             with other("cpus", claims_folder, CPUS[0]):
                 until(lambda: os.sched_getaffinity(0) == set(CPUS[1:]))
             until(lambda: os.sched_getaffinity(0) == set(CPUS))
+
+        aside.aside(command)()
+
+    def test_takes_its_processes_along(self, claims_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aside, "_AGAIN", 0.01)
+
+        def command() -> None:
+            with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+                process = pool.submit(os.getpid).result()
+                assert os.sched_getaffinity(process) == set(CPUS)
+                with other("cpus", claims_folder, CPUS[0]):
+                    until(lambda: os.sched_getaffinity(process) == set(CPUS[1:]), 20)
+                until(lambda: os.sched_getaffinity(process) == set(CPUS), 20)
 
         aside.aside(command)()
 
