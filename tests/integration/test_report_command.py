@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from magma_remote.cli.main import cli
 from magma_remote.errors import MagmaRemoteError, UsageError
+from magma_remote.report import making
 from magma_remote.report.tables import FILES
 from tests.merged import HEADER, Merged, a_ball, dump
 
@@ -118,7 +121,25 @@ def test_a_second_report_replaces_the_first(merged: Merged, tmp_path: Path) -> N
     report(merged.root, "-o", tmp_path, "--title", "First")
     assert report(merged.root, "-o", tmp_path, "--title", "Second").exit_code == 0
     assert "<h1>Second</h1>" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "data", "results"}
+
+
+def test_where_the_disk_is_full_the_report_before_is_whole(
+    merged: Merged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    output = tmp_path / "out"
+    assert report(merged.root, "-o", output).exit_code == 0
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    merged.remove(("afl", "libpng", "readpng", 1))
+    monkeypatch.setattr(making, "render", full)
+    result = report(merged.root, "-o", output)
+    assert str(result.exception) == (
+        f"{output}: No space left on device; the report could not be written: make room there, or name another folder"
+    )
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("inside", ["", "ar", "ar/report", "log", "poc"])
