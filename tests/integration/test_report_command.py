@@ -142,7 +142,9 @@ def test_where_the_disk_is_full_the_report_before_is_whole(
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("inside", ["", "ar", "ar/report", "log", "poc"])
+@pytest.mark.parametrize(
+    "inside", ["", "ar", "ar/report", "log", "poc", "trials", "manifests", "executions/report", "extracted"]
+)
 def test_a_report_among_the_results_is_refused(merged: Merged, inside: str) -> None:
     result = report(merged.root, "-o", merged.root / inside)
     assert isinstance(result.exception, UsageError)

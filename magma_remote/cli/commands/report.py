@@ -15,6 +15,8 @@ from magma_remote.errors import UsageError
 from magma_remote.model.layout import Workdir
 from magma_remote.model.plain import plain
 from magma_remote.model.units import human_bytes
+from magma_remote.runtime.extracting.store import EXTRACTED
+from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 
 if TYPE_CHECKING:
     from magma_remote.model.experiment import Experiment
@@ -82,8 +84,9 @@ def _need_extra() -> None:
 def _refuse_results(output: Path, workdir: Path) -> None:
     """A report among the results would be taken for one of them."""
     place = Workdir(workdir.resolve())
+    beside = (place.root / name for name in (EXECUTIONS, EXTRACTED, MANIFESTS))
     chosen = output.resolve()
-    inside = next((own for own in (place.ar, place.logs, place.pocs) if chosen.is_relative_to(own)), None)
+    inside = any(chosen.is_relative_to(own.resolve()) for own in (*place.folders, place.disk_cache, *beside))
     if inside or chosen == place.root:
         raise UsageError(f"-o {output} is a folder of results: name one for the report alone, such as -o report")
 
