@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.sqlite_copy import read_ledger
+from magma_remote.cli.paths import NamedPath
 from magma_remote.cli.settings_check import LEDGER
 from magma_remote.errors import ConfigError, StorageError, UsageError, WireError
 from magma_remote.model.document import Node, Table
@@ -24,6 +24,7 @@ from magma_remote.runtime.workdir.experiment import read_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.model.document import Value
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _SILENCE = 5.0  # seconds before the first word on a terminal, and between two
 _SILENCE_ELSEWHERE = 60.0
 
-WORKDIR = click.argument("workdir", type=click.Path(path_type=Path))
+WORKDIR = click.argument("workdir", type=NamedPath())
 PROCESSES = click.option(
     "--processes",
     type=click.IntRange(1, 1024),

@@ -59,3 +59,17 @@ def test_a_report_of_trials_that_nobody_asked_for(tmp_path: Path) -> None:
 def test_an_empty_workdir_is_not_well(tmp_path: Path) -> None:
     merged = Merged(tmp_path / "workdir")
     assert "holds no trial" in refused("verify", str(merged.root))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["summary", ""], ["verify", ""], ["summary", ".", "-o", ""], ["report", ".", "-o", ""], ["extract", ""]],
+    ids=" ".join,
+)
+def test_an_empty_path_is_no_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    Merged(tmp_path).add()
+    monkeypatch.chdir(tmp_path)
+    assert "is empty: an unset variable?" in call(*command, code=2).stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"ar", "log", "poc"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magma_remote.cli.aside import aside
+from magma_remote.cli.paths import NamedPath
 from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, experiment_in, load_experiment, missing_line
 from magma_remote.errors import UsageError
 from magma_remote.model.layout import Workdir
@@ -31,7 +32,7 @@ _EXTRA = ("jinja2", "numpy", "scipy")
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     metavar="DIR",
     help="Folder for report.html and data/; made where it is missing, an earlier report in it is replaced.",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magma_remote.cli.aside import aside
+from magma_remote.cli.paths import NamedPath
 from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line
 from magma_remote.errors import StorageError
 from magma_remote.model.experiment import summarize
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=NamedPath(dir_okay=False, allow_dash=True),
     default=Path("-"),
     metavar="FILE",
     help="Where to write it; standard output without it.",
