@@ -193,3 +193,10 @@ def test_no_other_command_imports_the_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_a_standard_output_it_is_made_all_the_same(merged: Merged, tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "magma_remote", "report", str(merged.root)]
+    done = subprocess.run([*command, "-o", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out/report.html").exists()
