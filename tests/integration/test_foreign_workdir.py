@@ -73,3 +73,16 @@ def test_an_empty_path_is_no_current_folder(
     monkeypatch.chdir(tmp_path)
     assert "is empty: an unset variable?" in call(*command, code=2).stderr
     assert {path.name for path in tmp_path.iterdir()} == {"ar", "log", "poc"}
+
+
+@pytest.mark.parametrize("command", ["summary", "verify", "extract", "report"])
+@pytest.mark.parametrize(
+    ("name", "why"), [("empty", "it has no folder ar/"), ("file", "it is a file"), ("none", "it is not there")]
+)
+def test_what_is_no_workdir(tmp_path: Path, command: str, name: str, why: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    output = ["-o", str(tmp_path / "report")] if command == "report" else []
+    said = refused(command, str(tmp_path / name), *output)
+    expected = f"{tmp_path / name} is no WORKDIR: {why}; name the folder that holds ar/ and log/"
+    assert said == expected or (command, name) == ("report", "file")  # it may be what `summary --all` wrote

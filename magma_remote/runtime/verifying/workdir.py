@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import UsageError
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import to_wire
 from magma_remote.model.verdict import Fault, Verdict, Wrong
@@ -15,6 +14,7 @@ from magma_remote.runtime.verifying.flat import Flat, FlatCheck, files_in
 from magma_remote.runtime.verifying.trial import Expected, TrialCheck, unreadable
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 from magma_remote.runtime.workdir.parallel import each
+from magma_remote.runtime.workdir.present import check_is_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,10 +41,7 @@ def verify_workdir(
     UsageError where it is no WORKDIR, StorageError where it cannot be read.
     """
     with storage_errors("look at the disk"):
-        if not workdir.ar.is_dir():
-            raise UsageError(
-                f"{workdir.root} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/"
-            )
+        check_is_workdir(workdir)
         known = expectation(workdir, ledger, settings)
         checked = each(TrialCheck(workdir), known.trials, processes=processes, on_progress=on_progress)
         flat = Flat(workdir, known, checked)
