@@ -77,6 +77,17 @@ def test_a_device_is_written_to_and_not_replaced(merged: Merged, tmp_path: Path)
     assert (tmp_path / "null").is_symlink()
 
 
+def test_a_link_is_written_through_and_not_replaced(merged: Merged, tmp_path: Path) -> None:
+    """/dev/stdout is one, and leads to a plain file where output is sent to one."""
+    merged.add()
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "link").symlink_to("file")
+    call("summary", str(merged.root), "-o", str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "file").read_text())["results"]["afl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "workdir"]
+
+
 def test_a_file_that_cannot_be_written(merged: Merged, tmp_path: Path) -> None:
     merged.add()
     result = call("summary", str(merged.root), "-o", str(tmp_path / "no/summary.json"), code=1)

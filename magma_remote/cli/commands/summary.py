@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,14 +65,17 @@ def _write(text: str, output: Path) -> None:
         return
     partial = output.with_name(f".{output.name}.{os.getpid()}.new")
     try:
-        if output.exists() and not output.is_file():  # /dev/null or a pipe: to replace one would break the machine
+        # /dev/null, a pipe, or a link, such as /dev/stdout: to replace one would break the machine
+        if output.is_symlink() or (output.exists() and not output.is_file()):
             output.write_text(f"{text}\n")
             return
         partial.write_text(f"{text}\n")
         partial.replace(output)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StorageError(f"{output} cannot be written: {error.strerror}; name another file with -o") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _tell(experiment: Experiment) -> None:
