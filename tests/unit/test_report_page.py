@@ -23,6 +23,7 @@ from tests.found import experiment, lost, trial
 from tests.pages import Page
 
 MADE = datetime(2026, 1, 31, 12, tzinfo=UTC)
+CLOSED = "ar/b cannot be read: Permission denied"
 HOSTILE = "<script>\"&'</script>{{7*7}}"
 
 SHAPES = {
@@ -51,6 +52,9 @@ SHAPES = {
         timeout=None,
     ),
     "nothing-known": Experiment(trials=(trial("a/tiff/p/0", last=None),), missing=()),
+    "unread": Experiment(
+        trials=(trial("a/tiff/p/0"), trial("a/tiff/p/1")), missing=(), problems=(CLOSED,), unread=(CLOSED,)
+    ),
     "other-targets": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/png/p/0", triggered={"P1": 60})),
     "other-programs": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/tiff/q/0")),
     "two-machines": experiment(
@@ -139,6 +143,10 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("complete", "Complete: all 60 trials are here"),
         ("ten-fuzzers", "Incomplete: 55 of 60 trials are here, 5 are missing"),
         ("one-missing-all", "Incomplete: 2 of 4 trials are here, 2 are missing"),
+        ("one-machine", "Complete: the one trial is here"),
+        ("nothing-known", "1 trial, none known to be missing"),
+        ("unread", "2 trials can be read, and 1 folder of trials cannot"),
+        ("unread", CLOSED),
         ("nothing-known", "How many trials were asked for is written nowhere"),
         ("timeout-unknown", "TIMEOUT is not known. The last stamp of all trials, 1 min, stands in for it"),
         ("one-repeat", "With 1 repeat no test can tell any two of 3 fuzzers apart on a target"),
