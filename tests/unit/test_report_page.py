@@ -52,6 +52,7 @@ SHAPES = {
         timeout=None,
     ),
     "nothing-known": Experiment(trials=(trial("a/tiff/p/0", last=None),), missing=()),
+    "one-test": experiment(trial("a/tiff/p/0", triggered={"T1": 5}), trial("b/tiff/p/0")),
     "unread": Experiment(
         trials=(trial("a/tiff/p/0"), trial("a/tiff/p/1")), missing=(), problems=(CLOSED,), unread=(CLOSED,)
     ),
@@ -144,6 +145,7 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("ten-fuzzers", "Incomplete: 55 of 60 trials are here, 5 are missing"),
         ("one-missing-all", "Incomplete: 2 of 4 trials are here, 2 are missing"),
         ("one-machine", "Complete: the one trial is here"),
+        ("one-test", "whatever they found: there are too few repeats for that."),
         ("nothing-known", "1 trial, none known to be missing"),
         ("unread", "2 trials can be read, and 1 folder of trials cannot"),
         ("unread", CLOSED),
