@@ -18,9 +18,12 @@ from magma_remote.model.document import Node, Table
 from magma_remote.model.experiment import Experiment
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
+from magma_remote.runtime.extracting.store import EXTRACTED
 from magma_remote.runtime.storage import storage_errors
-from magma_remote.runtime.workdir.asked import asked_of_ledger
+from magma_remote.runtime.workdir.asked import PROVENANCE, asked_of_ledger
+from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 from magma_remote.runtime.workdir.experiment import read_experiment
+from magma_remote.runtime.workdir.origin import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +98,19 @@ def experiment_in(file: Path) -> Experiment:
             f"{file} is not what `magma-remote summary --all` of this version writes ({error}): name a WORKDIR, or "
             "write that file anew"
         ) from error
+
+
+def refuse_results(output: Path, workdir: Path, otherwise: str) -> None:
+    """UsageError where `output` is WORKDIR, one of its own files, or in a folder of results: it would be taken for one.
+
+    `otherwise` is what to name: a place for what is written.
+    """
+    place = Workdir(workdir.resolve())
+    files = (place.campaign, *(place.root / name for name in (LEDGER, PROVENANCE, ORIGIN)))
+    folders = (*place.folders, place.disk_cache, *(place.root / name for name in (EXECUTIONS, EXTRACTED, MANIFESTS)))
+    chosen = output.resolve()
+    if chosen in {place.root, *files} or any(chosen.is_relative_to(own.resolve()) for own in folders):
+        raise UsageError(f"-o {output} is among the results: name a place for {otherwise}")
 
 
 def settings_of(ledger: SqliteLedger) -> dict[str, object]:

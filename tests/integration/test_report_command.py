@@ -148,7 +148,7 @@ def test_where_the_disk_is_full_the_report_before_is_whole(
 def test_a_report_among_the_results_is_refused(merged: Merged, inside: str) -> None:
     result = report(merged.root, "-o", merged.root / inside)
     assert isinstance(result.exception, UsageError)
-    assert "name one for the report alone" in str(result.exception)
+    assert "name a place for a report alone" in str(result.exception)
 
 
 def test_a_folder_that_holds_no_trial_is_refused(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_a_link_is_written_through_and_not_replaced(merged: Merged, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "workdir"]
 
 
+@pytest.mark.parametrize("name", ["ledger.sqlite", "manifest.json", "origin.json", "campaign.json", "log/s", "ar/x/s"])
+def test_a_summary_in_place_of_a_result_is_refused(merged: Merged, name: str) -> None:
+    merged.add()
+    output = merged.root / name
+    said = refused("summary", str(merged.root), "-o", str(output))
+    assert said == f"-o {output} is among the results: name a place for the summary, such as -o summary.json"
+    assert not output.exists()
+    call("summary", str(merged.root), "-o", str(merged.root / "summary.json"))
+
+
 def test_a_file_that_cannot_be_written(merged: Merged, tmp_path: Path) -> None:
     merged.add()
     result = call("summary", str(merged.root), "-o", str(tmp_path / "no/summary.json"), code=1)

@@ -11,13 +11,18 @@ import click
 
 from magma_remote.cli.aside import aside
 from magma_remote.cli.paths import NamedPath
-from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, experiment_in, load_experiment, missing_line
+from magma_remote.cli.reading import (
+    PROCESSES,
+    WORKDIR,
+    Progress,
+    experiment_in,
+    load_experiment,
+    missing_line,
+    refuse_results,
+)
 from magma_remote.errors import UsageError
-from magma_remote.model.layout import Workdir
 from magma_remote.model.plain import plain
 from magma_remote.model.units import human_bytes
-from magma_remote.runtime.extracting.store import EXTRACTED
-from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 
 if TYPE_CHECKING:
     from magma_remote.model.experiment import Experiment
@@ -60,7 +65,7 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     if workdir.is_file():
         experiment, name = experiment_in(workdir), workdir.resolve().stem
     else:
-        _refuse_results(output, workdir)
+        refuse_results(output, workdir, "a report alone, such as -o report")
         experiment, name = load_experiment(workdir, processes=processes), workdir.resolve().name
     if not (experiment.trials or experiment.missing):
         why = "; ".join((f"{workdir} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
@@ -80,16 +85,6 @@ def _need_extra() -> None:
             f"the report needs {', '.join(lacking)}, not installed here: pip install 'magma-remote[report]', or in a "
             "checkout: .venv/bin/pip install -r requirements-report.txt -c constraints.txt"
         )
-
-
-def _refuse_results(output: Path, workdir: Path) -> None:
-    """A report among the results would be taken for one of them."""
-    place = Workdir(workdir.resolve())
-    beside = (place.root / name for name in (EXECUTIONS, EXTRACTED, MANIFESTS))
-    chosen = output.resolve()
-    inside = any(chosen.is_relative_to(own.resolve()) for own in (*place.folders, place.disk_cache, *beside))
-    if inside or chosen == place.root:
-        raise UsageError(f"-o {output} is a folder of results: name one for the report alone, such as -o report")
 
 
 def _tell(experiment: Experiment, made: Made) -> None:

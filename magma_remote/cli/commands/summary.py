@@ -13,7 +13,7 @@ import click
 
 from magma_remote.cli.aside import aside
 from magma_remote.cli.paths import NamedPath
-from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line
+from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line, refuse_results
 from magma_remote.errors import StorageError
 from magma_remote.model.experiment import summarize
 from magma_remote.model.plain import plain
@@ -53,6 +53,8 @@ def summary(*, workdir: Path, output: Path, everything: bool, processes: int | N
 
     Exit code 1 if any trial or folder is missing or cannot be read; what is there is written nevertheless.
     """
+    if output != Path("-"):
+        refuse_results(output, workdir, "the summary, such as -o summary.json")
     experiment = load_experiment(workdir, processes=processes)
     _write(experiment.encode().decode() if everything else json.dumps(summarize(experiment.trials)), output)
     _tell(experiment)
