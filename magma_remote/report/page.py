@@ -104,9 +104,9 @@ def _filters(report: Report) -> dict[str, Callable[..., Any]]:
 
     own = (
         lookups.apart, lookups.blocks, lookups.by_fuzzer, lookups.by_pair, lookups.finders_of, lookups.names_in,
-        lookups.panels, lookups.uncompared, views.bug_line, views.count_text, views.difference, views.distinct,
-        views.extremes, views.found_line, views.nothing_found, views.pairs_line, views.partly, views.plain,
-        views.planned, views.reached_line, few.few_for_times, wording.counted, wording.number, wording.of,
+        lookups.panels, lookups.share, lookups.uncompared, views.bug_line, views.count_text, views.difference,
+        views.distinct, views.extremes, views.found_line, views.nothing_found, views.pairs_line, views.partly,
+        views.plain, views.planned, views.reached_line, few.few_for_times, wording.counted, wording.number, wording.of,
         wording.p_value, wording.restricted_text, wording.short_time, wording.whole, drawing.spread_bar, anchor,
         context, panel,
     )  # fmt: skip

@@ -272,6 +272,20 @@ def test_repeats_that_a_corrected_exact_test_needs(pairs: int, repeats: int) -> 
     assert mann_whitney([1.0] * (repeats - 1), [2.0] * (repeats - 1)).p * pairs >= ALPHA
 
 
+def test_an_effect_is_not_called_otherwise_than_its_figure_says() -> None:
+    """0.06 away from 0.5 is small, and five ninths are less."""
+    counts = {"a": (0, 2, 3), "b": (0, 1, 3)}
+    found = experiment(
+        *(
+            trial(f"{fuzzer}/tiff/p/{run}", triggered=dict.fromkeys("ABC"[:count], 5))
+            for fuzzer, of in counts.items()
+            for run, count in enumerate(of)
+        )
+    )
+    words = Page.of(render(analyse(found), title="Results", made=MADE)).words
+    assert "a · 0.556 negligible p 1 b 0.444 negligible p 1 ·" in words
+
+
 def test_an_axis_is_logarithmic_from_edge_to_edge() -> None:
     axis = Axis(first=1, last=10_000)
     assert [axis.x(seconds) for seconds in (1, 10, 100, 10_000)] == [14, 54, 94, 174]
