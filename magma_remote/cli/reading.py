@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -13,12 +13,13 @@ from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.sqlite_copy import read_ledger
 from magma_remote.cli.paths import NamedPath
 from magma_remote.cli.settings_check import LEDGER
-from magma_remote.errors import ConfigError, StorageError, UsageError, WireError
+from magma_remote.errors import ConfigError, MagmaRemoteError, StorageError, UsageError, WireError
 from magma_remote.model.document import Node, Table
 from magma_remote.model.experiment import Experiment
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
 from magma_remote.runtime.extracting.store import EXTRACTED
+from magma_remote.runtime.signals import on_stop
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE, asked_of_ledger
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
@@ -65,15 +66,23 @@ class Progress:
 
 @contextmanager
 def ledger_of(workdir: Path) -> Iterator[SqliteLedger | None]:
-    """The ledger in a WORKDIR, to read for the block, of one moment; None where it has none."""
+    """The ledger in a WORKDIR, to read for the block, of one moment; None where it has none.
+
+    `kill` ends the block as Ctrl-C does: the copy that it is read from is removed.
+    """
     path = workdir / LEDGER
     with storage_errors("look at the disk"):
         there = path.exists()
     if not there:
         yield None
         return
-    with read_ledger(path) as ledger:
+    with on_stop(_leave), read_ledger(path) as ledger:
         yield ledger
+
+
+def _leave(name: str) -> NoReturn:
+    click.echo(f"magma-remote: stopped by {name}", err=True)
+    sys.exit(MagmaRemoteError.exit_code)
 
 
 def load_experiment(workdir: Path, *, processes: int | None = None) -> Experiment:

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 from magma_remote.errors import StorageError
+from magma_remote.runtime.signals import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,8 +63,8 @@ def _outcomes(act: Callable[[Thing], Outcome], things: Sequence[Thing], processe
 
 
 def _belong_to(first: int) -> None:
-    """Ctrl-C is the first process's to hear; where that is killed this one goes, too, which would wait for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Signals are the first process's to hear; where that is killed this one goes, too, which would wait for ever."""
+    ignore()
     ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != first:  # it was killed before
         os._exit(1)
