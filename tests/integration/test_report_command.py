@@ -109,6 +109,19 @@ def test_a_missing_trial_fails_and_is_named_but_the_page_is_made(merged: Merged,
     assert [row["run"] for row in rows(tmp_path / "out" / "data" / "missing.csv")] == ["1"]
 
 
+def test_what_is_in_no_figure_is_told_and_does_not_bury_the_page(merged: Merged, tmp_path: Path) -> None:
+    for number in range(25):
+        (merged.workdir.ar / f"stray{number:02d}").write_text("")
+    result = report(merged.root, "-o", tmp_path / "out")
+    said = [line for line in result.stderr.splitlines() if line.startswith("odd: ")]
+    assert len(said) == 21
+    assert "stray00 is no trial and was not read" in said[0]
+    assert said[-1] == "odd: and 5 more, which the page names"
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert page.count(" is no trial and was not read") == 26
+    assert "<details><summary>25 things are odd about this WORKDIR, such as: " in page
+
+
 def test_an_odd_trial_is_named_on_the_page(merged: Merged, tmp_path: Path) -> None:
     merged.remove()
     merged.add(ball=a_ball({"5": HEADER, "10": dump(1, 1, 1, 1), "15": dump(1, 1, 1, 1)[:-4]}))

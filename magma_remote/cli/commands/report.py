@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from magma_remote.report.making import Made
 
 _EXTRA = ("jinja2", "numpy", "scipy")
+_MOST_ODD = 20  # lines on what is in no figure
 
 
 @click.command(short_help="Make a page of statistics and survival curves, and its data.")
@@ -90,6 +91,11 @@ def _need_extra() -> None:
 def _tell(experiment: Experiment, made: Made) -> None:
     for unread in experiment.unread:
         click.echo(plain(f"unread: {unread}"), err=True)
+    odd = [problem for problem in experiment.problems if problem not in experiment.unread]
+    for problem in odd[:_MOST_ODD]:
+        click.echo(plain(f"odd: {problem}"), err=True)
+    if len(odd) > _MOST_ODD:
+        click.echo(f"odd: and {len(odd) - _MOST_ODD} more, which the page names", err=True)
     for missing in experiment.missing:
         click.echo(plain(f"missing: {missing_line(missing)}"), err=True)
     count, lost = len(experiment.trials), len(experiment.missing)
