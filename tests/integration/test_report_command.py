@@ -104,6 +104,7 @@ def test_a_missing_trial_fails_and_is_named_but_the_page_is_made(merged: Merged,
     result = report(merged.root, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "missing: afl/libpng/readpng #1" in result.output
+    assert "5 trials, 1 missing; how many were asked for is not written down. Page: " in result.output
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "afl/libpng/readpng #1" in page
     assert [row["run"] for row in rows(tmp_path / "out" / "data" / "missing.csv")] == ["1"]

@@ -100,5 +100,7 @@ def _tell(experiment: Experiment, made: Made) -> None:
         click.echo(plain(f"missing: {missing_line(missing)}"), err=True)
     count, lost = len(experiment.trials), len(experiment.missing)
     of = f" of {experiment.expected}" if experiment.expected is not None else ""
-    click.echo(f"{count}{of} trials, {lost} missing. Page: {made.page} ({human_bytes(made.page.stat().st_size)})")
+    asked = "" if experiment.expected is not None else "; how many were asked for is not written down"
+    page = f"{made.page} ({human_bytes(made.page.stat().st_size)})"
+    click.echo(f"{count}{of} trials, {lost} missing{asked}. Page: {page}")
     click.echo(f"Data: {made.data}")
