@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    import os
-
 
 class NamedPath(click.Path):
-    """Refuses an empty text: an unset variable of a shell would mean the current folder."""
+    """Refuses an empty text, since an unset variable of a shell would mean the current folder, and links to itself."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
@@ -23,4 +21,8 @@ class NamedPath(click.Path):
         """As click's, as a Path."""
         if value == "":
             self.fail("is empty: an unset variable? The current folder is .", param, ctx)
+        try:
+            Path(value).resolve()
+        except RuntimeError:  # what Python makes of it
+            self.fail(f"{os.fspath(value)!r} is a link to itself, or behind one", param, ctx)
         return super().convert(value, param, ctx)

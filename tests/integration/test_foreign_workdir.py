@@ -86,3 +86,22 @@ def test_what_is_no_workdir(tmp_path: Path, command: str, name: str, why: str) -
     said = refused(command, str(tmp_path / name), *output)
     expected = f"{tmp_path / name} is no WORKDIR: {why}; name the folder that holds ar/ and log/"
     assert said == expected or (command, name) == ("report", "file")  # it may be what `summary --all` wrote
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["summary", "loop"],
+        ["verify", "loop"],
+        ["report", "loop", "-o", "x"],
+        ["extract", "loop"],
+        ["summary", ".", "-o", "loop"],
+        ["report", ".", "-o", "loop/x"],
+    ],
+    ids=" ".join,
+)
+def test_a_link_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    Merged(tmp_path).add()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    assert "is a link to itself, or behind one" in call(*command, code=2).stderr
