@@ -28,20 +28,20 @@ def all_threads() -> tuple[int, ...]:
 
 
 def with_children() -> tuple[int, ...]:
-    """The same, and those of the processes that they have started and that still run."""
-    children = {process for thread in all_threads() for process in _started_by(thread)}
-    return (*all_threads(), *(thread for process in children for thread in _threads(process)))
+    """The same, and those of the processes that they have started, and so on, as far as these still run."""
+    found: list[int] = []
+    left = [os.getpid()]
+    while left:
+        for task in _tasks(left.pop()):
+            found.append(int(task.name))
+            with suppress(OSError):  # it has ended meanwhile
+                left += map(int, (task / "children").read_text().split())
+    return tuple(found)
 
 
-def _started_by(thread: int) -> list[str]:
-    with suppress(OSError):  # it has ended meanwhile
-        return Path(f"/proc/self/task/{thread}/children").read_text().split()
-    return []
-
-
-def _threads(process: str) -> list[int]:
+def _tasks(process: int) -> list[Path]:
     with suppress(OSError):  # as above
-        return [int(path.name) for path in Path(f"/proc/{process}/task").iterdir()]
+        return list(Path(f"/proc/{process}/task").iterdir())
     return []
 
 
