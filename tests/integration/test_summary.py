@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from magma_remote.runtime.files import remove_tree
 from magma_remote.runtime.workdir.experiment import read_experiment
 from tests.dispatched import CAMPAIGN, DONE, call, dispatched, jobs, refused
 from tests.merged import FIRST, Ball, Merged, Place, a_ball, cut, dump, usual
-from tests.proven import COMMIT, JOBS, proven
+from tests.proven import COMMIT, JOBS, TEXT, proven
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -384,4 +385,6 @@ def test_without_the_ledger_manifest_json_tells(tmp_path: Path) -> None:
     magma = found.facts["magma"]
     assert isinstance(magma, dict)
     assert magma["commit"] == COMMIT
+    assert found.facts["SHA-256 of the file"] == hashlib.sha256(TEXT.encode()).hexdigest()
+    assert found.facts["earlier editions of it"] == []
     assert [trial.polls for trial in found.trials] == [0, 1, 1]

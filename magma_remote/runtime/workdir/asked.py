@@ -105,8 +105,14 @@ def _asked_of_manifest(path: Path) -> Asked:
 
 
 def facts_in(found: Mapping[str, Any]) -> dict[str, object]:
-    """What manifest.json tells of a campaign beside its trials and its file."""
-    return {key: found.get(key) for key in ("magma", "images", "versions", "workers")}
+    """What manifest.json tells of a campaign beside its trials, its file's name and its settings."""
+    campaign = found.get("campaign")
+    told = campaign if isinstance(campaign, dict) else {}
+    return {
+        "SHA-256 of the file": told.get("sha256"),
+        "earlier editions of it": told.get("editions"),
+        **{key: found.get(key) for key in ("magma", "images", "versions", "workers")},
+    }
 
 
 def _told(trial: ToldTrial) -> Why:
