@@ -72,6 +72,16 @@ def _pipe(path: str) -> Callable[[Path], None]:
     return spoil
 
 
+def _moved(path: str) -> Callable[[Path], None]:
+    """To another disk, say, with a link in its place."""
+
+    def spoil(root: Path) -> None:
+        (root / path).rename(root / "moved")
+        (root / path).symlink_to(root / "moved")
+
+    return spoil
+
+
 def _deep(root: Path) -> None:
     """Deeper than Python calls itself; a path of Linux takes no more than 4,096 bytes, a command what is left."""
     descriptor = os.open(root / ENTRY, os.O_RDONLY)
@@ -118,6 +128,8 @@ DEFECTS = {
     "missing execution": (unlink(f"executions/{KEY}.json"), [("missing", f"executions/{KEY}.json")]),
     "altered execution": (flip(f"executions/{KEY}.json"), [("altered", f"executions/{KEY}.json")]),
     "extra execution": (write("executions/x"), [("extra", "executions/x")]),
+    "link for a trial": (_moved(ENTRY), [("altered", ENTRY)]),
+    "link for a fuzzer": (_moved("ar/afl"), [("altered", "ar/afl")]),
     "pipe in a trial": (_pipe(f"{ENTRY}/pipe"), [("extra", f"{ENTRY}/pipe")]),
     "socket in a trial": (_socket, [("extra", f"{ENTRY}/socket")]),
     "pipe for a file": (_pipe(f"{ENTRY}/big"), [("extra", f"{ENTRY}/big"), ("missing", f"{ENTRY}/big")]),

@@ -11,7 +11,7 @@ from magma_remote.runtime.files import standing_in
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.verifying.expecting import expectation
 from magma_remote.runtime.verifying.flat import Flat, FlatCheck, files_in
-from magma_remote.runtime.verifying.trial import Expected, TrialCheck, unreadable
+from magma_remote.runtime.verifying.trial import LINKED, Expected, TrialCheck, unreadable
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 from magma_remote.runtime.workdir.parallel import each
 from magma_remote.runtime.workdir.present import check_is_workdir
@@ -101,5 +101,7 @@ def _unclaimed(folder: Path, claimed: set[Path], depth: int, name: str) -> Itera
         here = f"{name}/{to_wire(path.name)}"
         if depth < _DEPTH and path.is_dir() and not path.is_symlink():
             yield from _unclaimed(path, claimed, depth + 1, here)
+        elif path.is_symlink() and any(path in one.parents for one in claimed):
+            yield Wrong(fault=Fault.ALTERED, path=here, message=LINKED)
         elif path not in claimed:
             yield Wrong(fault=Fault.EXTRA, path=here, message="no trial that was asked for and is complete is there")
