@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from magma_remote.runtime.verifying.workdir import verify_workdir
 from tests.dispatched import call, refused
 from tests.merged import Merged, a_ball, cut
 from tests.proven import DONE, Proven, proven
@@ -230,6 +231,15 @@ def test_a_captains_workdir_is_unproven(tmp_path: Path) -> None:
     ]
     assert (found["expected"], found["proven"]) == (None, 0)
     assert "nobody wrote down what the files were" in found["notes"][0]
+
+
+def test_how_far_it_is_with_a_captains_is_told(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    for run in range(3):
+        merged.add(("afl", "libpng", "readpng", run))
+    told: list[tuple[int, int]] = []
+    verify_workdir(merged.workdir, None, processes=1, on_progress=lambda *done: told.append(done))
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_captains_fuzzer_with_fewer_repeats_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from magma_remote.model.layout import trial_key
@@ -13,6 +14,7 @@ from magma_remote.runtime.verifying.expecting import expectation
 from magma_remote.runtime.verifying.flat import Flat, FlatCheck, files_in
 from magma_remote.runtime.verifying.trial import LINKED, Expected, TrialCheck, unreadable
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
+from magma_remote.runtime.workdir.experiment import read_experiment
 from magma_remote.runtime.workdir.parallel import each
 from magma_remote.runtime.workdir.present import check_is_workdir
 
@@ -42,7 +44,8 @@ def verify_workdir(
     """
     with storage_errors("look at the disk"):
         check_is_workdir(workdir)
-        known = expectation(workdir, ledger, settings)
+        read = partial(read_experiment, processes=processes, on_progress=on_progress)
+        known = expectation(workdir, ledger, settings, read=read)
         checked = each(TrialCheck(workdir), known.trials, processes=processes, on_progress=on_progress)
         flat = Flat(workdir, known, checked)
         found = each(FlatCheck(workdir), flat.tasks(), processes=processes)
