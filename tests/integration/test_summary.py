@@ -215,6 +215,16 @@ def test_what_is_no_trial_is_told(merged: Merged) -> None:
     assert all("is no trial and was not read" in problem for problem in experiment.problems)
 
 
+def test_the_monitor_of_another_trial_is_none(merged: Merged) -> None:
+    merged.add(plain=True)
+    linked = merged.add(_place(1), plain=True)
+    shutil.rmtree(linked / "monitor")
+    (linked / "monitor").symlink_to("../0/monitor")
+    experiment = read_experiment(merged.root)
+    assert [trial.run for trial in experiment.trials] == [0]
+    assert [(one.run, one.reason) for one in experiment.missing] == [(1, "no_monitor")]
+
+
 def test_many_are_read_in_parallel_and_in_order(merged: Merged) -> None:
     places = [_place(run, program=f"p{program}") for program in range(5) for run in range(8)]
     for place in reversed(places):
