@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tests.quickruns import until
 
-_READER = """
+_READER = r"""
 import os, time
 from magma_remote.runtime.workdir.parallel import each
 
 def act(number):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # in one piece, whatever its buffers
     time.sleep(60)
 
 each(act, range(8), processes=2)
