@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
 from magma_remote.errors import StorageError
+from magma_remote.model.campaign_file import left_out
 from magma_remote.report.analysis import analyse
 from magma_remote.report.page import render
 from magma_remote.report.tables import CSV_ONLY, EXPERIMENT, TABLES
@@ -89,6 +90,7 @@ def _as_json(report: Report, title: str, made: datetime) -> dict[str, Any]:
         "made": made.isoformat(timespec="seconds"),
         "source": experiment.source,
         "settings": _plain(experiment.settings),
+        "settings_by_default": left_out(experiment.settings),
         "facts": _plain(experiment.facts),
         "problems": list(experiment.problems),
         "horizon": {"seconds": report.horizon.seconds, "is_timeout": report.horizon.known},

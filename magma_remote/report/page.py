@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from magma_remote import __version__
+from magma_remote.model.campaign_file import left_out
 from magma_remote.report import drawing, few, lookups, machines, views, wording
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA
@@ -53,6 +54,7 @@ def render(report: Report, *, title: str, made: datetime) -> str:
         "few": few.few_repeats(report),
         "files": FILES,
         "lede": views.lede(report),
+        "left_out": left_out(report.experiment.settings),
         "leader": views.leader(report),
         "machines": machines.shares(report),
         "made": f"{made:%Y-%m-%d %H:%M %Z}".strip(),

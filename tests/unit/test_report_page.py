@@ -175,6 +175,10 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
             "2 different builds of ubuntu:18.04: sha256:0123456789ab for a, b; sha256:fedcba987654 for b. Compilers",
         ),
         ("one-machine", "w1 Fast 20.10 1"),
+        (
+            "complete",
+            "Not in the file, and so by default: WORKER_MODE logical, CAMPAIGN_WORKERS 1, CACHE_ON_DISK false,",
+        ),
         ("nothing-known", "On which machines trials ran is not written down here"),
     ],
 )
