@@ -89,6 +89,10 @@ class RegistryError(MagmaRemoteError):
     """The registry of images does not answer, or refuses what was asked of it."""
 
 
+class LostImageError(UsageError):
+    """An image that a campaign runs with is nowhere any more: no other one may take its place."""
+
+
 class BuildError(MagmaRemoteError):
     """An image did not build. `log_tail` holds the last lines of the build."""
 

@@ -6,6 +6,7 @@ A child made by fork alone shares its parent's locks; a program started by exec 
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _HOMES = (Path("/run/lock"), Path("/tmp"))  # noqa: S108 - one place for all users: TMPDIR may be a user's own
-_FOLDER = "magma-remote"
+_FOLDER = _COMMAND = "magma-remote"
 _SHARED_FOLDER = 0o1777
 _SHARED_FILE = 0o666  # other users' runs lock the same files
 _OWN_FILE = 0o644
@@ -76,12 +77,16 @@ def build_lock(
 
 
 @contextmanager
-def workdir_lock(path: Path) -> Iterator[None]:
-    """Keep a working folder for this run; StorageError where it is another's, with the holder's pid."""
+def workdir_lock(path: Path, *, task: str = "") -> Iterator[None]:
+    """Keep a working folder for this run; StorageError where it is another's, with the holder's pid.
+
+    `task` is the command of ours that needs it for a while, where it is neither a dispatcher nor a run: see `at_work`.
+    """
     with ExitStack() as held:
         with storage_errors(path):
             lock = _workdir_file(held, path)
-        descriptor = lock.take_patiently(str(path.absolute()))
+        owner = f"{_COMMAND} {task} on {socket.gethostname()}" if task else str(path.absolute())
+        descriptor = lock.take_patiently(owner)
         if descriptor is None:
             holder = _holder(lock)
             raise StorageError(
@@ -100,6 +105,14 @@ def is_held(path: Path) -> bool:
             return False
         except (OSError, StorageError):
             return True
+
+
+def at_work(path: Path) -> Holder | None:
+    """Who has the working folder `path` for a task that has a name; None where nobody does, or nobody can tell."""
+    with ExitStack() as held, suppress(OSError, StorageError):
+        holder = _workdir_file(held, path).holder()
+        return holder if holder and holder.owner.startswith(f"{_COMMAND} ") else None
+    return None
 
 
 def _workdir_file(held: ExitStack, path: Path) -> LockFile:

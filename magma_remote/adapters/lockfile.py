@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from magma_remote.errors import StorageError
@@ -28,10 +28,11 @@ _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who wrote itself into a lock file; `pid` is None where the file does not say."""
+    """Who wrote itself into a lock file, and when; what the file does not say is None."""
 
     pid: int | None
     owner: str
+    since: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         who = "a process without a name" if self.pid is None else f"process {self.pid}"
@@ -85,7 +86,7 @@ class LockFile:
             self._check(descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _parse(os.pread(descriptor, _MAX_TEXT, 0))
+            return _parse(os.pread(descriptor, _MAX_TEXT, 0), since=os.fstat(descriptor).st_mtime)
         finally:
             os.close(descriptor)
         return None
@@ -157,9 +158,9 @@ def _write(descriptor: int, text: str) -> None:
         os.pwrite(descriptor, text.encode("utf-8", "surrogateescape")[:_MAX_TEXT], 0)
 
 
-def _parse(raw: bytes) -> Holder:
+def _parse(raw: bytes, *, since: float) -> Holder:
     text = "".join(char if char.isprintable() else "?" for char in raw.decode("utf-8", "replace").strip())
     pid, _, owner = text.partition(" ")
     if not (pid.isascii() and pid.isdigit()):
-        return Holder(pid=None, owner=text)
-    return Holder(pid=int(pid), owner=owner)
+        return Holder(pid=None, owner=text, since=since if text else None)
+    return Holder(pid=int(pid), owner=owner, since=since)

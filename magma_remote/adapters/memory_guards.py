@@ -35,7 +35,7 @@ class MemoryGuards:
         yield
 
     @contextmanager
-    def workdir_lock(self, path: Path) -> Iterator[None]:
+    def workdir_lock(self, path: Path, *, task: str = "") -> Iterator[None]:  # noqa: ARG002 - the protocol's signature
         """See `Guards.workdir_lock`."""
         if path in self.held:
             raise StorageError(f"{path}: another process is running there")

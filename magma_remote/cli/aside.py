@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from magma_remote.adapters import claims
 from magma_remote.errors import StorageError
-from magma_remote.runtime.affinity import all_threads, keep_off
+from magma_remote.runtime.affinity import keep_off, with_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,4 +54,4 @@ def _again(allowed: frozenset[int], over: Event) -> None:
 
 def _step(allowed: frozenset[int]) -> None:
     with suppress(StorageError):  # no place for claims: nobody can have any there
-        keep_off((), allowed, claims, threads=all_threads())
+        keep_off((), allowed, claims, threads=with_children())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from magma_remote.adapters import claims
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.cli.settings import load_dispatcher
 from magma_remote.cli.settings_check import LEDGER
-from magma_remote.errors import NoCampaignError
+from magma_remote.errors import BusyError, NoCampaignError
 from magma_remote.model.layout import Workdir
+from magma_remote.model.units import human_seconds
 from magma_remote.runtime.collecting.leftovers import worker_names
 
 if TYPE_CHECKING:
@@ -42,6 +44,19 @@ class Beside:
     def is_dispatched(self) -> bool:
         """Whether a dispatcher runs there now; True where this user cannot tell."""
         return claims.is_held(self.settings.workdir)
+
+    def refuse_second(self) -> None:
+        """BusyError where a command of ours that is no dispatcher has WORKDIR now: it may keep that for hours.
+
+        Nobody would see what this one waits for where a playbook has called it.
+        """
+        workdir = self.settings.workdir
+        if holder := claims.at_work(workdir):
+            seconds = 0.0 if holder.since is None else max(0.0, time.time() - holder.since)
+            raise BusyError(
+                f"{workdir}: {holder} has been at work there for {human_seconds(seconds)}: results come in by one "
+                "command at a time; wait for its end, then the same command again goes on from there"
+            )
 
     def worker_names(self) -> Mapping[str, str]:
         """What people call the workers, by their ids."""

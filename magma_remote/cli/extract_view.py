@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from magma_remote.cli.progress import PlainReporter
+from magma_remote.cli.wide import console_for
 from magma_remote.model.plain import plain
 from magma_remote.model.pocs import counts, trial_text
 from magma_remote.model.units import human_seconds
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from magma_remote.model.pocs import Ended
     from magma_remote.runtime.extracting.workdir import Extracts
 
-_ANY_WIDTH = 100_000  # a file or a pipe loses nothing
 _NAMED = 20  # trials of one kind; --json and the index have all
 
 
@@ -59,15 +58,16 @@ class ExtractLines(PlainReporter):
 
 def print_extracts(extracts: Extracts, stream: TextIO) -> None:
     """Bugs with the number of PoCs of each fuzzer, then what is empty, failed or missing."""
-    console = Console(file=stream, width=None if stream.isatty() else _ANY_WIDTH, highlight=False, markup=False)
     found = counts(extracts.done)
+    console = console_for(stream, _table(found, whole=False))
     if found:
         console.print(_table(found))
     for line in _lines(extracts):
         console.print(plain(line), soft_wrap=True)
 
 
-def _table(found: dict[str, dict[str, dict[str, int]]]) -> Table:
+def _table(found: dict[str, dict[str, dict[str, int]]], *, whole: bool = True) -> Table:
+    """Between two fuzzers a line may be broken: not `whole`, it has the longest of each alone."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("target", "bug"):
         table.add_column(name, no_wrap=True)
@@ -75,7 +75,9 @@ def _table(found: dict[str, dict[str, dict[str, int]]]) -> Table:
     table.add_column("by fuzzer")
     for target, bugs in found.items():
         for bug, by in bugs.items():
-            table.add_row(target, bug, str(sum(by.values())), ", ".join(f"{name} {n}" for name, n in by.items()))
+            each = [f"{name} {n}" for name, n in by.items()]
+            shown = ", ".join(each) if whole else f"{max(each, key=len)},"
+            table.add_row(target, bug, str(sum(by.values())), shown)
     return table
 
 

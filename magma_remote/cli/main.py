@@ -7,7 +7,8 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 import click
 
@@ -67,6 +68,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: an error of ours becomes its message and its exit code, never a traceback."""
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal's charset may lack what a file holds
@@ -79,6 +81,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         _end_unheard(error)
+
+
+def _nowhere() -> TextIO:
+    """In place of a stream that was closed before we began, as by `>&-`."""
+    return Path(os.devnull).open("w")
 
 
 def _end_unheard(error: OSError) -> NoReturn:

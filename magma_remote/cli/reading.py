@@ -5,25 +5,30 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from magma_remote.adapters.hjson_file import parse_hjson
 from magma_remote.adapters.sqlite_copy import read_ledger
+from magma_remote.cli.paths import NamedPath
 from magma_remote.cli.settings_check import LEDGER
-from magma_remote.errors import ConfigError, StorageError, UsageError, WireError
+from magma_remote.errors import ConfigError, MagmaRemoteError, StorageError, UsageError, WireError
 from magma_remote.model.document import Node, Table
 from magma_remote.model.experiment import Experiment
 from magma_remote.model.layout import Workdir
 from magma_remote.model.units import human_seconds
+from magma_remote.runtime.extracting.store import EXTRACTED
+from magma_remote.runtime.signals import on_stop
 from magma_remote.runtime.storage import storage_errors
-from magma_remote.runtime.workdir.asked import asked_of_ledger
+from magma_remote.runtime.workdir.asked import PROVENANCE, asked_of_ledger
+from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
 from magma_remote.runtime.workdir.experiment import read_experiment
+from magma_remote.runtime.workdir.origin import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.model.document import Value
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 _SILENCE = 5.0  # seconds before the first word on a terminal, and between two
 _SILENCE_ELSEWHERE = 60.0
 
-WORKDIR = click.argument("workdir", type=click.Path(path_type=Path))
+WORKDIR = click.argument("workdir", type=NamedPath())
 PROCESSES = click.option(
     "--processes",
     type=click.IntRange(1, 1024),
@@ -61,15 +66,23 @@ class Progress:
 
 @contextmanager
 def ledger_of(workdir: Path) -> Iterator[SqliteLedger | None]:
-    """The ledger in a WORKDIR, to read for the block, of one moment; None where it has none."""
+    """The ledger in a WORKDIR, to read for the block, of one moment; None where it has none.
+
+    `kill` ends the block as Ctrl-C does: the copy that it is read from is removed.
+    """
     path = workdir / LEDGER
     with storage_errors("look at the disk"):
         there = path.exists()
     if not there:
         yield None
         return
-    with read_ledger(path) as ledger:
+    with on_stop(_leave), read_ledger(path) as ledger:
         yield ledger
+
+
+def _leave(name: str) -> NoReturn:
+    click.echo(f"magma-remote: stopped by {name}", err=True)
+    sys.exit(MagmaRemoteError.exit_code)
 
 
 def load_experiment(workdir: Path, *, processes: int | None = None) -> Experiment:
@@ -94,6 +107,19 @@ def experiment_in(file: Path) -> Experiment:
             f"{file} is not what `magma-remote summary --all` of this version writes ({error}): name a WORKDIR, or "
             "write that file anew"
         ) from error
+
+
+def refuse_results(output: Path, workdir: Path, otherwise: str) -> None:
+    """UsageError where `output` is WORKDIR, one of its own files, or in a folder of results: it would be taken for one.
+
+    `otherwise` is what to name: a place for what is written.
+    """
+    place = Workdir(workdir.resolve())
+    files = (place.campaign, *(place.root / name for name in (LEDGER, PROVENANCE, ORIGIN)))
+    folders = (*place.folders, place.disk_cache, *(place.root / name for name in (EXECUTIONS, EXTRACTED, MANIFESTS)))
+    chosen = output.resolve()
+    if chosen in {place.root, *files} or any(chosen.is_relative_to(own.resolve()) for own in folders):
+        raise UsageError(f"-o {output} is among the results: name a place for {otherwise}")
 
 
 def settings_of(ledger: SqliteLedger) -> dict[str, object]:

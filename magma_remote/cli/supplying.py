@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magma_remote.adapters import claims
+from magma_remote.adapters.clock import SystemClock
+from magma_remote.adapters.crew import LooseCrew
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.docker_registry import DockerRegistry
 from magma_remote.adapters.machine import this_machine
@@ -19,6 +21,7 @@ from magma_remote.model.entries import CampaignState
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.dispatcher.opening import check_same
 from magma_remote.runtime.dispatcher.operations import campaign_of
+from magma_remote.runtime.dispatcher.restocking import Restocking
 from magma_remote.runtime.dispatcher.supply import check_registry, pinned, supply
 from magma_remote.runtime.images.build_log import LoggingReporter
 from magma_remote.runtime.images.context import Context
@@ -46,12 +49,11 @@ def owner_of(pins: Sequence[PinEntry]) -> Owner:
 def provision_for(
     chosen: DispatcherSettings, loaded: Loaded, pins: Sequence[PinEntry], reporter: BuildReporter, *, campaign_id: str
 ) -> Provision:
-    """As the settings say; EngineError where Docker Engine does not answer or cannot be used."""
+    """As the settings say."""
     cpus, allowed = this_machine()
     online = tuple(sorted(cpu.number for cpu in cpus))
     workdir = Workdir(chosen.workdir)
     runner = DockerRunner()
-    runner.check()
     bench = Bench(
         workdir=workdir,
         owner=owner_of(pins),
@@ -118,18 +120,22 @@ def make_folder(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be made: {error.strerror}; change its place in the settings") from error
 
 
-def supply_for(chosen: DispatcherSettings, loaded: Loaded, ledger: Ledger) -> Supply | None:
-    """Have the campaign's images in the registry, None where the settings name none; a signal ends it.
+def supply_for(chosen: DispatcherSettings, loaded: Loaded, ledger: Ledger) -> tuple[Supply | None, Restocking | None]:
+    """Have the campaign's images in the registry, nothing where the settings name none; a signal ends it.
 
-    UsageError where they come from elsewhere than they did; other errors as `supply` raises them.
+    What keeps them there afterwards comes with them, where workers still need any. UsageError where they come from
+    elsewhere than they did; other errors as `supply` raises them.
     """
     check_registry(ledger, chosen.registry)
     if not chosen.registry:
-        return None
+        return None, None
     campaign, pins = campaign_of(ledger), ledger.pins()
     if campaign.state is not CampaignState.OPEN:
-        return pinned(ledger, owner_of(pins))
+        return pinned(ledger, owner_of(pins)), None
     with on_stop(raise_stopped):
         reporter = LoggingReporter()
         provision = provision_for(chosen, loaded, pins, reporter, campaign_id=campaign.config_id)
-        return supply(ledger, provision, pairs(loaded.campaign), owner_of(pins))
+        given = supply(ledger, provision, pairs(loaded.campaign), owner_of(pins))
+    kept = [pin for pin in ledger.pins() if pin.image in given.images]
+    crew, clock = LooseCrew(), SystemClock()
+    return given, Restocking(provision.restoring, kept, ledger=ledger, crew=crew, clock=clock, away=given.away)

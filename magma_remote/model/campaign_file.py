@@ -45,6 +45,21 @@ KEYS = (
     "MAGMA",
 )
 DEFAULT_TIMEOUT = Duration.parse("1m")
+# what a key stands for that the file leaves out, as a file would say it; of the others that depends, or is nothing
+DEFAULTS: Mapping[str, str | int | bool] = MappingProxyType(
+    {
+        "WORKER_MODE": Campaign.worker_mode.value,
+        "CAMPAIGN_WORKERS": Campaign.campaign_workers,
+        "TIMEOUT": DEFAULT_TIMEOUT.text,
+        "POLL": Campaign.poll,
+        "CACHE_ON_DISK": Campaign.cache_on_disk,
+        "NO_ARCHIVE": Campaign.no_archive,
+        "ISAN": Campaign.isan,
+        "HARDEN": Campaign.harden,
+        "POC_EXTRACT": Campaign.poc_extract,
+        "CANARY_MODE": int(Campaign.canary_mode),
+    }
+)
 LONGEST_TIMEOUT = Duration.parse("3650d")
 COUNTED = 10**15  # a larger number says less than words
 SMALLEST_TMPFS = Size.parse("1m")
@@ -98,6 +113,12 @@ def _check_keys(members: Mapping[str, Node], findings: Findings) -> None:
             findings.add(shown_key(key), node.line, "unknown key", listed(KEYS), hint)
 
 
+def left_out(settings: Mapping[str, object]) -> dict[str, str | int | bool]:
+    """What keys stand for that a campaign file with these keys leaves out; of no file, nothing."""
+    given = {*settings, "WORKER_MODE"} if "WORKER_POOL" in settings else settings.keys()
+    return {key: value for key, value in DEFAULTS.items() if settings and key not in given}
+
+
 def _captain_hint(key: str) -> str:
     """What to write for a name that only captainrc knows."""
     if key == "WORKDIR":
@@ -128,12 +149,12 @@ def _campaign(fields: Fields, selector: Selector, *, repeat: int) -> Campaign:
         worker_mode=WorkerMode.LOGICAL if pool else mode,
         workers=fields.optional_integer("WORKERS"),
         worker_pool=pool,
-        campaign_workers=fields.optional_integer("CAMPAIGN_WORKERS") or 1,
+        campaign_workers=fields.optional_integer("CAMPAIGN_WORKERS") or Campaign.campaign_workers,
         fuzzer_campaign_workers=_fuzzer_workers(fields, selector),
         timeout=fields.parsed(
             "TIMEOUT", _timeout, DEFAULT_TIMEOUT, "a number with s, m, h or d, such as 24h, at most 3650d", "s"
         ),
-        poll=fields.optional_integer("POLL") or 5,
+        poll=fields.optional_integer("POLL") or Campaign.poll,
         cache_on_disk=fields.flag("CACHE_ON_DISK"),
         no_archive=fields.flag("NO_ARCHIVE"),
         isan=fields.flag("ISAN"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping  # noqa: TC003 - fields are read from the types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..errors import WireError
 from . import wire
+from .document import show
 from .machine import Machine  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
@@ -100,8 +103,10 @@ class Experiment:
 
     @classmethod
     def decode(cls, body: bytes) -> Experiment:
-        """WireError for anything that `encode` of this version did not write."""
-        return wire.build(cls, wire.members(body, _KIND, _VERSION))
+        """WireError for anything that `encode` of this version did not write, such as two files put together."""
+        found = wire.build(cls, wire.members(body, _KIND, _VERSION))
+        _check(found)
+        return found
 
 
 def summarize(trials: Iterable[TrialResult]) -> dict[str, Any]:
@@ -112,3 +117,12 @@ def summarize(trials: Iterable[TrialResult]) -> dict[str, Any]:
         found = {"reached": dict(trial.reached), "triggered": dict(trial.triggered)}
         programs.setdefault(trial.program, {})[str(trial.run)] = found
     return {"results": results}
+
+
+def _check(found: Experiment) -> None:
+    counts = Counter([*(one.trial for one in found.trials), *(one.trial for one in found.missing)])
+    twice = next((trial for trial, count in counts.items() if count > 1), None)
+    if twice:
+        raise WireError(f"trial {show('/'.join(map(str, twice)))} stands in it more than once")
+    if found.expected not in {None, len(counts)}:
+        raise WireError(f"it names {len(counts)} trials, and says that {found.expected} were asked for")

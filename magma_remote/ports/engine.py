@@ -106,8 +106,8 @@ class Guards(Protocol):
         StoppedError once `stop` is set while this still waits.
         """
 
-    def workdir_lock(self, path: Path) -> AbstractContextManager[None]:
-        """Keep a WORKDIR for this process; StorageError names who has it."""
+    def workdir_lock(self, path: Path, *, task: str = "") -> AbstractContextManager[None]:
+        """Keep a WORKDIR for this process; StorageError names who has it, and its `task` where that has a name."""
 
     def claimed(self, cpus: Iterable[int]) -> frozenset[int]:
         """Those of the CPUs that another process keeps now."""

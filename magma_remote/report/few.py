@@ -45,7 +45,8 @@ def few_for_times(target: Target) -> str:
     least = min(((1 + (n[of.x] == n[of.y])) / comb(n[of.x] + n[of.y], n[of.x]) for of in tests), default=0.0)
     if not all(pair.exact for pair in tests) or least * len(tests) < ALPHA:
         return ""
+    together = f"{counted(len(tests), 'test')} are corrected together, and " if len(tests) > 1 else ""
     return (
-        f"No log-rank test can tell any two fuzzers apart here, whatever they found: {counted(len(tests), 'test')} "
-        "are corrected together, and there are too few repeats for that."
+        f"No log-rank test can tell any two fuzzers apart here, whatever they found: {together}there are too few "
+        "repeats for that."
     )

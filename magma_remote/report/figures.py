@@ -204,8 +204,8 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether no trial is missing."""
-        return not self.experiment.missing
+        """Whether no trial is missing, and none may be in a folder that could not be read."""
+        return not (self.experiment.missing or self.experiment.unread)
 
     @property
     def bugs(self) -> tuple[Bug, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from magma_remote.report.comparable import is_apart
 from magma_remote.report.repeats import Kind
+from magma_remote.report.statistics_pairs import effect_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +50,21 @@ def by_pair(of_pairs: Counts | Bug) -> dict[tuple[str, str], tuple[float | None,
 def _both_ways(pair: CountPair | BugPair) -> tuple[float | None, float | None]:
     value = getattr(pair, "a12", None)
     if value is not None:
-        straight = round(value, 2)  # as it is shown: both ways round are to add up to 1
-        return straight, 1 - straight
+        digits = _digits(value)
+        straight = round(value, digits)  # as it is shown: both ways round are to add up to 1
+        return straight, round(1 - straight, digits)
     z = getattr(pair, "z", None)
     return z, None if z is None else -z
+
+
+def _digits(a12: float) -> int:
+    """Two, and more where two would show another effect than it is: 5/9 is 0.556, since 0.56 would be small."""
+    return next((digits for digits in range(2, 9) if effect_word(round(a12, digits)) == effect_word(a12)), 9)
+
+
+def share(value: float) -> str:
+    """At least two digits behind the point, and all that it was rounded to."""
+    return f"{value:.2f}" if value == round(value, 2) else f"{value:g}"
 
 
 def apart(bug: Bug) -> bool:

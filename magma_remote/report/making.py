@@ -6,22 +6,25 @@ import csv
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from magma_remote import __version__
 from magma_remote.errors import StorageError
+from magma_remote.model.campaign_file import left_out
 from magma_remote.report.analysis import analyse
 from magma_remote.report.page import render
 from magma_remote.report.tables import CSV_ONLY, EXPERIMENT, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from magma_remote.model.experiment import Experiment
     from magma_remote.report.figures import Report
 
 JSON_VERSION = 1
+PAGE = "report.html"
 _STRANGE = "backslashreplace"  # the names of a foreign WORKDIR may be no text
 
 
@@ -43,21 +46,39 @@ def make_report(
 ) -> Made:
     """Write the page and its data into `folder`, made where it is missing; files of an earlier report are replaced.
 
-    `on_progress` is told how many targets of how many are done. StorageError where it cannot be written.
+    Where it cannot be written (StorageError) the earlier report is still whole. `on_progress` is told how many targets
+    of how many are done.
     """
     report = analyse(experiment, on_progress)
-    made = datetime.now(UTC)
-    data, page = folder / "data", folder / "report.html"
+    data = folder / "data"
     try:
         data.mkdir(parents=True, exist_ok=True)
-        for name, table in TABLES.items():
-            _write_csv(data / f"{name}.csv", table(report))
-        _replace(data / "report.json", json.dumps(_as_json(report, title, made), indent=1, allow_nan=False) + "\n")
-        _replace(data / EXPERIMENT, experiment.encode().decode() + "\n")
-        _replace(page, render(report, title=title, made=made))
+        with TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as beside:
+            new = Path(beside)
+            for name in _write_all(new, report, title):
+                (new / name).replace(folder / name)
     except OSError as error:
-        raise StorageError(f"{error.filename or folder}: {error.strerror}; the report could not be written") from error
-    return Made(page=page, data=data, report=report)
+        place = error.filename2 or (folder if data.is_dir() else data)
+        raise StorageError(
+            f"{place}: {error.strerror}; the report could not be written: make room there, or name another folder"
+        ) from error
+    return Made(page=folder / PAGE, data=data, report=report)
+
+
+def _write_all(folder: Path, report: Report, title: str) -> list[str]:
+    """All files of a report, and their names, the page's last."""
+    made = datetime.now(UTC)
+    (folder / "data").mkdir()
+    for name, table in TABLES.items():
+        _write_csv(folder / "data" / f"{name}.csv", table(report))
+    texts = {
+        "data/report.json": json.dumps(_as_json(report, title, made), indent=1, allow_nan=False) + "\n",
+        f"data/{EXPERIMENT}": report.experiment.encode().decode() + "\n",
+        PAGE: render(report, title=title, made=made),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", errors=_STRANGE)
+    return [*(f"data/{name}.csv" for name in TABLES), *texts]
 
 
 def _as_json(report: Report, title: str, made: datetime) -> dict[str, Any]:
@@ -69,6 +90,7 @@ def _as_json(report: Report, title: str, made: datetime) -> dict[str, Any]:
         "made": made.isoformat(timespec="seconds"),
         "source": experiment.source,
         "settings": _plain(experiment.settings),
+        "settings_by_default": left_out(experiment.settings),
         "facts": _plain(experiment.facts),
         "problems": list(experiment.problems),
         "horizon": {"seconds": report.horizon.seconds, "is_timeout": report.horizon.known},
@@ -85,18 +107,10 @@ def _plain(members: Mapping[str, object]) -> Any:
 
 def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Empty cells stand for None; a table without rows has a file that is empty."""
-    beside = path.with_suffix(".tmp")
-    with beside.open("w", encoding="utf-8", errors=_STRANGE, newline="") as stream:
+    with path.open("w", encoding="utf-8", errors=_STRANGE, newline="") as stream:
         writer: csv.DictWriter[str] | None = None
         for row in rows:
             if writer is None:
                 writer = csv.DictWriter(stream, list(row), lineterminator="\n")
                 writer.writeheader()
             writer.writerow(row)
-    beside.replace(path)
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_suffix(".tmp")
-    beside.write_text(text, encoding="utf-8", errors=_STRANGE)
-    beside.replace(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from magma_remote import __version__
+from magma_remote.model.campaign_file import left_out
 from magma_remote.report import drawing, few, lookups, machines, views, wording
 from magma_remote.report.repeats import Kind
 from magma_remote.report.statistics import ALPHA
@@ -53,6 +54,7 @@ def render(report: Report, *, title: str, made: datetime) -> str:
         "few": few.few_repeats(report),
         "files": FILES,
         "lede": views.lede(report),
+        "left_out": left_out(report.experiment.settings),
         "leader": views.leader(report),
         "machines": machines.shares(report),
         "made": f"{made:%Y-%m-%d %H:%M %Z}".strip(),
@@ -104,9 +106,9 @@ def _filters(report: Report) -> dict[str, Callable[..., Any]]:
 
     own = (
         lookups.apart, lookups.blocks, lookups.by_fuzzer, lookups.by_pair, lookups.finders_of, lookups.names_in,
-        lookups.panels, lookups.uncompared, views.bug_line, views.count_text, views.difference, views.distinct,
-        views.extremes, views.found_line, views.nothing_found, views.pairs_line, views.partly, views.plain,
-        views.planned, views.reached_line, few.few_for_times, wording.counted, wording.number, wording.of,
+        lookups.panels, lookups.share, lookups.uncompared, views.bug_line, views.count_text, views.difference,
+        views.distinct, views.extremes, views.found_line, views.nothing_found, views.pairs_line, views.partly,
+        views.plain, views.planned, views.reached_line, few.few_for_times, wording.counted, wording.number, wording.of,
         wording.p_value, wording.restricted_text, wording.short_time, wording.whole, drawing.spread_bar, anchor,
         context, panel,
     )  # fmt: skip

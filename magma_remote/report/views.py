@@ -54,12 +54,16 @@ def leader(report: Report) -> str:
         return ""
     tested = tested_with(report.overall.pairs, first.fuzzer)
     apart = told_apart(report.overall.pairs, first.fuzzer)
-    level = [f"{cell.fuzzer}{_short(cell)}" for cell in sorted(cells, key=_rank) if cell.fuzzer in tested - apart]
+    others = [cell for cell in sorted(cells, key=_rank) if cell.fuzzer in tested - apart]
+    alike = [f"{cell.fuzzer}{_short(cell)}" for cell in others if _rank(cell)[0] == _rank(first)[0]]
+    level = [f"{cell.fuzzer}{_short(cell)}" for cell in others if _rank(cell)[0] != _rank(first)[0]]
     sd = f"{NBSP}±{NBSP}{number(spread.sd)}" if spread.sd is not None else ""
     text = f"Most bugs per repeat: {first.fuzzer}, {number(spread.mean)}{sd}{_short(first)}"
+    if alike:
+        text += f"; as many: {', '.join(alike)}"
     if level:
         text += f"; not told apart from it: {', '.join(level)}"
-    elif apart:
+    elif apart and not alike:
         text += ", told apart from all that it was compared with"
     left_out = [
         f"{cell.fuzzer} ({cell.why or 'it ran other programs'})"

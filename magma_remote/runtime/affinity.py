@@ -27,6 +27,24 @@ def all_threads() -> tuple[int, ...]:
     return tuple(int(path.name) for path in Path("/proc/self/task").iterdir())
 
 
+def with_children() -> tuple[int, ...]:
+    """The same, and those of the processes that they have started, and so on, as far as these still run."""
+    found: list[int] = []
+    left = [os.getpid()]
+    while left:
+        for task in _tasks(left.pop()):
+            found.append(int(task.name))
+            with suppress(OSError):  # it has ended meanwhile
+                left += map(int, (task / "children").read_text().split())
+    return tuple(found)
+
+
+def _tasks(process: int) -> list[Path]:
+    with suppress(OSError):  # as above
+        return list(Path(f"/proc/{process}/task").iterdir())
+    return []
+
+
 def keep_off(
     trial_cpus: CpuSet, allowed: frozenset[int], guards: Guards, *, threads: Iterable[int] = (THIS_THREAD,)
 ) -> bool:

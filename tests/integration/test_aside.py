@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +41,11 @@ def put_back() -> Iterator[None]:
     os.sched_setaffinity(0, CPUS)
 
 
+def a_program() -> int:
+    """Started by the process that calls."""
+    return subprocess.Popen(["sleep", "60"]).pid
+
+
 @pytest.mark.skipif(len(CPUS) < 2, reason="on one CPU there is none to step aside to")
 class TestAside:
     def test_begins_off_the_cpus_of_trials(self, claims_folder: Path) -> None:
@@ -53,6 +62,22 @@ class TestAside:
             with other("cpus", claims_folder, CPUS[0]):
                 until(lambda: os.sched_getaffinity(0) == set(CPUS[1:]))
             until(lambda: os.sched_getaffinity(0) == set(CPUS))
+
+        aside.aside(command)()
+
+    def test_takes_its_processes_along(self, claims_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aside, "_AGAIN", 0.01)
+
+        def command() -> None:
+            with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+                both = (pool.submit(os.getpid).result(), pool.submit(a_program).result())
+                try:
+                    assert [os.sched_getaffinity(process) for process in both] == [set(CPUS)] * 2
+                    with other("cpus", claims_folder, CPUS[0]):
+                        until(lambda: all(os.sched_getaffinity(process) == set(CPUS[1:]) for process in both), 20)
+                    until(lambda: all(os.sched_getaffinity(process) == set(CPUS) for process in both), 20)
+                finally:
+                    os.kill(both[1], signal.SIGKILL)
 
         aside.aside(command)()
 

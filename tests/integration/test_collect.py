@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +17,7 @@ from magma_remote.adapters import claims
 from magma_remote.model.entries import CampaignState, JobState
 from magma_remote.model.layout import Workdir
 from magma_remote.model.outcome import Reason
+from magma_remote.runtime.collecting.handing import PATIENCE
 from tests.support.commands import call, refused
 from tests.support.pids import descendants, name_of
 from tests.support.processes.command import COMMAND
@@ -203,6 +207,44 @@ def test_a_dispatcher_without_a_queue_is_said(host: Host, worker: Worker) -> Non
     with claims.workdir_lock(host.workdir):
         error = call("collect", "--worker", f"nobody@{LOOPBACK}:{worker.workdirs}", code=1).exception
     assert "handed to the dispatcher that runs here, through its queue" in str(error)
+
+
+@pytest.mark.parametrize("task", ["collect", "images"])
+def test_a_second_one_says_at_once_who_is_at_work(host: Host, worker: Worker, task: str) -> None:
+    worker.result(0, host.begin(1)[0])
+    before = host.known()
+    with claims.workdir_lock(host.workdir, task=task):
+        result = call("collect", "--json", "--worker", f"nobody@{LOOPBACK}:{worker.workdirs}", code=1)
+    who = f"process {os.getpid()} (magma-remote {task} on {socket.gethostname()}) has been at work there for 0 s"
+    assert f"{host.workdir}: {who}" in str(result.exception)
+    assert (result.stdout, host.known()) == ("", before)
+    assert host.collect(f"nobody@{LOOPBACK}:{worker.workdirs}")["complete"] == 1
+
+
+def test_two_at_once(host: Host, worker: Worker) -> None:
+    worker.result(0, host.begin(1)[0])
+    (host.folder / "bin").mkdir()
+    slow = host.folder / "bin" / "rsync"
+    slow.write_text(f'''#!/bin/sh
+        case "$*" in *workdir_*) touch begun; until [ -e go ]; do sleep 0.02; done;; esac
+        exec {shutil.which("rsync")} "$@"''')
+    slow.chmod(0o755)
+    with far(worker, host) as (name, _):
+        words = ["env", f"PATH={slow.parent}:{os.environ['PATH']}", f"TMPDIR={host.folder}", COMMAND, "collect"]
+        first = subprocess.Popen([*words, "--worker", name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until((host.folder / "begun").exists)
+            begun = time.monotonic()
+            second = call("collect", "--worker", name, code=1)
+            assert time.monotonic() - begun < PATIENCE / 10
+            (host.folder / "go").touch()
+            assert first.wait(20) == 0
+        finally:
+            (host.folder / "go").touch()
+            first.kill()
+            first.wait()
+    assert f"process {first.pid} (magma-remote collect on " in str(second.exception)
+    assert host.states() == [JobState.DONE]
 
 
 def test_a_dispatcher_that_runs_does_the_fetching(host: Host, beanstalkd: Beanstalkd) -> None:

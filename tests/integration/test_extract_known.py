@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import UsageError
 from magma_remote.model.campaign import CanaryMode
 from magma_remote.model.entries import PinEntry
@@ -52,6 +54,11 @@ def test_manifest_json_does_where_the_ledger_is_gone(dispatched: Proven) -> None
     assert known.asked.trials == background(dispatched.workdir, dispatched.ledger).asked.trials
     assert known.pins == {("afl", "libpng"): PIN}
     assert known.trials[FIRST].job == JOBS[0]
+
+
+def test_a_ledger_without_a_campaign_says_nothing_of_what_was_asked_for(tmp_path: Path) -> None:
+    with closing(SqliteLedger(tmp_path / "ledger.sqlite")) as ledger:
+        assert background(Workdir(tmp_path), ledger).asked.trials is None
 
 
 def test_nobody_knows_anything_of_captains(tmp_path: Path) -> None:

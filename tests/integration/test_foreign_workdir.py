@@ -59,3 +59,49 @@ def test_a_report_of_trials_that_nobody_asked_for(tmp_path: Path) -> None:
 def test_an_empty_workdir_is_not_well(tmp_path: Path) -> None:
     merged = Merged(tmp_path / "workdir")
     assert "holds no trial" in refused("verify", str(merged.root))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["summary", ""], ["verify", ""], ["summary", ".", "-o", ""], ["report", ".", "-o", ""], ["extract", ""]],
+    ids=" ".join,
+)
+def test_an_empty_path_is_no_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    Merged(tmp_path).add()
+    monkeypatch.chdir(tmp_path)
+    assert "is empty: an unset variable?" in call(*command, code=2).stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"ar", "log", "poc"}
+
+
+@pytest.mark.parametrize("command", ["summary", "verify", "extract", "report"])
+@pytest.mark.parametrize(
+    ("name", "why"), [("empty", "it has no folder ar/"), ("file", "it is a file"), ("none", "it is not there")]
+)
+def test_what_is_no_workdir(tmp_path: Path, command: str, name: str, why: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    output = ["-o", str(tmp_path / "report")] if command == "report" else []
+    said = refused(command, str(tmp_path / name), *output)
+    expected = f"{tmp_path / name} is no WORKDIR: {why}; name the folder that holds ar/ and log/"
+    assert said == expected or (command, name) == ("report", "file")  # it may be what `summary --all` wrote
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["summary", "loop"],
+        ["verify", "loop"],
+        ["report", "loop", "-o", "x"],
+        ["extract", "loop"],
+        ["summary", ".", "-o", "loop"],
+        ["report", ".", "-o", "loop/x"],
+    ],
+    ids=" ".join,
+)
+def test_a_link_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    Merged(tmp_path).add()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    assert "is a link to itself, or behind one" in call(*command, code=2).stderr

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.adapters.claims import build_lock, cpu_claims, is_held, workdir_lock
+from magma_remote.adapters.claims import at_work, build_lock, cpu_claims, is_held, workdir_lock
 from magma_remote.adapters.lockfile import Holder
 from magma_remote.errors import StoppedError, StorageError
 from tests.support.processes.lock_holder import kill, other
@@ -74,6 +76,24 @@ def test_a_workdir_has_one_run(tmp_path: Path) -> None:
         with workdir_lock(tmp_path):
             assert is_held(tmp_path)
     assert not is_held(tmp_path)
+
+
+def test_who_is_at_work_for_a_while_has_a_name_and_a_run_has_none(tmp_path: Path) -> None:
+    assert at_work(tmp_path) is None
+    with workdir_lock(tmp_path):
+        assert at_work(tmp_path) is None
+    begun = time.time()
+    with workdir_lock(tmp_path, task="collect"):
+        holder = at_work(tmp_path)
+        assert is_held(tmp_path)
+        with pytest.raises(StorageError, match=r"process \d+ \(magma-remote collect on "), workdir_lock(tmp_path):
+            pass
+    assert holder
+    assert (holder.pid, holder.owner) == (os.getpid(), f"magma-remote collect on {socket.gethostname()}")
+    assert holder.since is not None
+    assert abs(holder.since - begun) < DEADLINE
+    assert at_work(tmp_path) is None
+    assert at_work(tmp_path / "gone") is None
 
 
 def test_no_workdir_is_held_by_nobody(tmp_path: Path) -> None:

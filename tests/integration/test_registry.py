@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +14,12 @@ from docker.errors import APIError, ImageNotFound
 
 from magma_remote.adapters.docker import DockerRunner
 from magma_remote.adapters.docker_registry import DockerRegistry
+from magma_remote.adapters.memory_reporter import MemoryReporter
 from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import RegistryError
+from magma_remote.model.entries import PinEntry
 from magma_remote.model.pinned import PinnedImage
+from magma_remote.runtime.images.restoring import Restoring
 from tests.conftest import missing
 from tests.support.processes.quickrun import CPUS
 from tests.support.servers.registry import RegistryServer
@@ -195,6 +199,26 @@ def test_a_registry_that_is_away(cluster: Cluster) -> None:
     forget(cluster.lab.engine, NOWHERE)
 
 
+def test_a_registry_that_is_away_keeps_no_result_from_coming(cluster: Cluster, server: RegistryServer) -> None:
+    campaign = cluster.campaign(REPEAT=2)
+    cluster.start_dispatcher(campaign, REGISTRY=server.address).await_output(OPENED)
+    pinned = pin(cluster)
+    worker = cluster.start_worker("w0", CPUS[0], REGISTRY=server.address, MAGMA=None)
+    worker.await_output("ready with 1 CPU sets")
+    cluster.kill("dispatcher")
+    server.stop()
+    try:
+        cluster.start_dispatcher(campaign, REGISTRY=server.address)
+        ended = cluster.wait_for_end()
+    finally:
+        server.start()
+    assert ended.code == 0
+    assert pin(cluster) == pinned
+    said = [line for line in ended.lines if f"the registry at {server.address} does not answer" in line]
+    assert len(said) == 1, ended.output
+    assert "Results are fetched all the same" in said[0]
+
+
 def test_one_side_alone(cluster: Cluster, server: RegistryServer) -> None:
     cluster.start_dispatcher(cluster.campaign(REPEAT=1), REGISTRY=server.address).await_output(OPENED)
     cluster.start_worker("w0", CPUS[0]).await_output("this worker's settings name none: add REGISTRY")
@@ -230,3 +254,27 @@ def test_the_adapter(docker_engine: DockerClient, registry_server: RegistryServe
     with pytest.raises(RegistryError, match="has lost what it was asked for magma/a/b"):
         registry.pull(other, on_line=lines.append)
     forget(docker_engine, registry_server.address)
+
+
+def test_all_that_a_registry_has_lost_comes_back_the_same(
+    docker_engine: DockerClient, registry_server: RegistryServer, tiny: str
+) -> None:
+    runner = DockerRunner()
+    registry = DockerRegistry(runner, registry_server.address)
+    image = PinnedImage(fuzzer="a", target="b", manifest=registry.push(tiny, "magma/a/b", "t"))
+    pin = PinEntry(image=image, recipe="0" * 64, uid=642, gid=642)
+    restoring = Restoring(runner=runner, registry=registry, reporter=MemoryReporter(), alone=nullcontext)
+    assert restoring.lost([pin]) == []
+    registry_server.clear()
+    assert restoring.lost([pin]) == [pin]
+    assert restoring.restore([pin]) == {}
+    assert restoring.lost([pin]) == []
+    registry_server.clear()
+    forget(docker_engine, registry_server.address)
+    assert "nor on this machine any more" in restoring.restore([pin])["a", "b"]
+    registry_server.stop()
+    try:
+        with pytest.raises(RegistryError, match="does not answer"):
+            restoring.lost([pin])
+    finally:
+        registry_server.start()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from magma_remote.cli.main import cli
 from magma_remote.errors import MagmaRemoteError, UsageError
+from magma_remote.report import making
 from magma_remote.report.tables import FILES
 from tests.support.workdirs.merged import HEADER, Merged, a_ball, dump
 
@@ -101,9 +104,23 @@ def test_a_missing_trial_fails_and_is_named_but_the_page_is_made(merged: Merged,
     result = report(merged.root, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "missing: afl/libpng/readpng #1" in result.output
+    assert "5 trials, 1 missing; how many were asked for is not written down. Page: " in result.output
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "afl/libpng/readpng #1" in page
     assert [row["run"] for row in rows(tmp_path / "out" / "data" / "missing.csv")] == ["1"]
+
+
+def test_what_is_in_no_figure_is_told_and_does_not_bury_the_page(merged: Merged, tmp_path: Path) -> None:
+    for number in range(25):
+        (merged.workdir.ar / f"stray{number:02d}").write_text("")
+    result = report(merged.root, "-o", tmp_path / "out")
+    said = [line for line in result.stderr.splitlines() if line.startswith("odd: ")]
+    assert len(said) == 21
+    assert "stray00 is no trial and was not read" in said[0]
+    assert said[-1] == "odd: and 5 more, which the page names"
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert page.count(" is no trial and was not read") == 26
+    assert "<details><summary>25 things are odd about this WORKDIR, such as: " in page
 
 
 def test_an_odd_trial_is_named_on_the_page(merged: Merged, tmp_path: Path) -> None:
@@ -118,14 +135,34 @@ def test_a_second_report_replaces_the_first(merged: Merged, tmp_path: Path) -> N
     report(merged.root, "-o", tmp_path, "--title", "First")
     assert report(merged.root, "-o", tmp_path, "--title", "Second").exit_code == 0
     assert "<h1>Second</h1>" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "data", "results"}
 
 
-@pytest.mark.parametrize("inside", ["", "ar", "ar/report", "log", "poc"])
+def test_where_the_disk_is_full_the_report_before_is_whole(
+    merged: Merged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    output = tmp_path / "out"
+    assert report(merged.root, "-o", output).exit_code == 0
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    merged.remove(("afl", "libpng", "readpng", 1))
+    monkeypatch.setattr(making, "render", full)
+    result = report(merged.root, "-o", output)
+    assert str(result.exception) == (
+        f"{output}: No space left on device; the report could not be written: make room there, or name another folder"
+    )
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "inside", ["", "ar", "ar/report", "log", "poc", "trials", "manifests", "executions/report", "extracted"]
+)
 def test_a_report_among_the_results_is_refused(merged: Merged, inside: str) -> None:
     result = report(merged.root, "-o", merged.root / inside)
     assert isinstance(result.exception, UsageError)
-    assert "name one for the report alone" in str(result.exception)
+    assert "name a place for a report alone" in str(result.exception)
 
 
 def test_a_folder_that_holds_no_trial_is_refused(tmp_path: Path) -> None:
@@ -170,3 +207,10 @@ def test_no_other_command_imports_the_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_a_standard_output_it_is_made_all_the_same(merged: Merged, tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "magma_remote", "report", str(merged.root)]
+    done = subprocess.run([*command, "-o", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out/report.html").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,6 +61,27 @@ def test_a_device_is_written_to_and_not_replaced(merged: Merged, tmp_path: Path)
     (tmp_path / "null").symlink_to("/dev/null")
     call("summary", str(merged.root), "-o", str(tmp_path / "null"))
     assert (tmp_path / "null").is_symlink()
+
+
+def test_a_link_is_written_through_and_not_replaced(merged: Merged, tmp_path: Path) -> None:
+    """/dev/stdout is one, and leads to a plain file where output is sent to one."""
+    merged.add()
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "link").symlink_to("file")
+    call("summary", str(merged.root), "-o", str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "file").read_text())["results"]["afl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "workdir"]
+
+
+@pytest.mark.parametrize("name", ["ledger.sqlite", "manifest.json", "origin.json", "campaign.json", "log/s", "ar/x/s"])
+def test_a_summary_in_place_of_a_result_is_refused(merged: Merged, name: str) -> None:
+    merged.add()
+    output = merged.root / name
+    said = refused("summary", str(merged.root), "-o", str(output))
+    assert said == f"-o {output} is among the results: name a place for the summary, such as -o summary.json"
+    assert not output.exists()
+    call("summary", str(merged.root), "-o", str(merged.root / "summary.json"))
 
 
 def test_a_file_that_cannot_be_written(merged: Merged, tmp_path: Path) -> None:
@@ -176,6 +198,16 @@ def test_what_is_no_trial_is_told(merged: Merged) -> None:
     assert len(experiment.trials) == 1
     assert len(experiment.problems) == 6
     assert all("is no trial and was not read" in problem for problem in experiment.problems)
+
+
+def test_the_monitor_of_another_trial_is_none(merged: Merged) -> None:
+    merged.add(plain=True)
+    linked = merged.add(_place(1), plain=True)
+    shutil.rmtree(linked / "monitor")
+    (linked / "monitor").symlink_to("../0/monitor")
+    experiment = read_experiment(merged.root)
+    assert [trial.run for trial in experiment.trials] == [0]
+    assert [(one.run, one.reason) for one in experiment.missing] == [(1, "no_monitor")]
 
 
 def test_many_are_read_in_parallel_and_in_order(merged: Merged) -> None:

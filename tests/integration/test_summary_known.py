@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from magma_remote.cli.reading import load_experiment
 from magma_remote.runtime.files import remove_tree
 from tests.support.commands import call
 from tests.support.workdirs.dispatched import CAMPAIGN, DONE, dispatched, jobs
-from tests.support.workdirs.finished import COMMIT, JOBS, proven
+from tests.support.workdirs.finished import COMMIT, JOBS, TEXT, proven
 from tests.support.workdirs.merged import FIRST, Merged
 
 if TYPE_CHECKING:
@@ -152,4 +153,6 @@ def test_without_the_ledger_manifest_json_tells(tmp_path: Path) -> None:
     magma = found.facts["magma"]
     assert isinstance(magma, dict)
     assert magma["commit"] == COMMIT
+    assert found.facts["SHA-256 of the file"] == hashlib.sha256(TEXT.encode()).hexdigest()
+    assert found.facts["earlier editions of it"] == []
     assert [trial.polls for trial in found.trials] == [0, 1, 1]

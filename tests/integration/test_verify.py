@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from magma_remote.runtime.verifying.workdir import verify_workdir
 from tests.support.commands import call, refused
 from tests.support.workdirs.finished import DONE, Proven, proven
 from tests.support.workdirs.merged import Merged, a_ball, cut
@@ -72,6 +73,16 @@ def _pipe(path: str) -> Callable[[Path], None]:
     return spoil
 
 
+def _moved(path: str) -> Callable[[Path], None]:
+    """To another disk, say, with a link in its place."""
+
+    def spoil(root: Path) -> None:
+        (root / path).rename(root / "moved")
+        (root / path).symlink_to(root / "moved")
+
+    return spoil
+
+
 def _deep(root: Path) -> None:
     """Deeper than Python calls itself; a path of Linux takes no more than 4,096 bytes, a command what is left."""
     descriptor = os.open(root / ENTRY, os.O_RDONLY)
@@ -118,6 +129,8 @@ DEFECTS = {
     "missing execution": (unlink(f"executions/{KEY}.json"), [("missing", f"executions/{KEY}.json")]),
     "altered execution": (flip(f"executions/{KEY}.json"), [("altered", f"executions/{KEY}.json")]),
     "extra execution": (write("executions/x"), [("extra", "executions/x")]),
+    "link for a trial": (_moved(ENTRY), [("altered", ENTRY)]),
+    "link for a fuzzer": (_moved("ar/afl"), [("altered", "ar/afl")]),
     "pipe in a trial": (_pipe(f"{ENTRY}/pipe"), [("extra", f"{ENTRY}/pipe")]),
     "socket in a trial": (_socket, [("extra", f"{ENTRY}/socket")]),
     "pipe for a file": (_pipe(f"{ENTRY}/big"), [("extra", f"{ENTRY}/big"), ("missing", f"{ENTRY}/big")]),
@@ -218,6 +231,15 @@ def test_a_captains_workdir_is_unproven(tmp_path: Path) -> None:
     ]
     assert (found["expected"], found["proven"]) == (None, 0)
     assert "nobody wrote down what the files were" in found["notes"][0]
+
+
+def test_how_far_it_is_with_a_captains_is_told(tmp_path: Path) -> None:
+    merged = Merged(tmp_path / "workdir")
+    for run in range(3):
+        merged.add(("afl", "libpng", "readpng", run))
+    told: list[tuple[int, int]] = []
+    verify_workdir(merged.workdir, None, processes=1, on_progress=lambda *done: told.append(done))
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_captains_fuzzer_with_fewer_repeats_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from magma_remote.cli.loading import Loaded, load
 from magma_remote.errors import ConfigError
 from magma_remote.model.campaign import CanaryMode, WorkerMode
+from magma_remote.model.campaign_file import DEFAULTS, left_out
 from tests.support.places import TREE
 
 if TYPE_CHECKING:
@@ -31,6 +33,21 @@ def test_defaults(tmp_path: Path) -> None:
     flags = (campaign.cache_on_disk, campaign.no_archive, campaign.isan, campaign.harden, campaign.poc_extract)
     assert flags == (False,) * 5
     assert (campaign.overridden_targets, campaign.programs, campaign.fuzzargs) == ({}, {}, {})
+
+
+def test_the_defaults_that_are_told_are_those_that_hold(tmp_path: Path) -> None:
+    least = {"REPEAT": 1, "FUZZERS": ["afl"]}
+    stated = json.dumps({**least, **left_out(least)})
+    assert loaded(tmp_path, stated).campaign == loaded(tmp_path, json.dumps(least)).campaign
+
+
+def test_defaults_are_told_of_what_a_file_leaves_out() -> None:
+    assert left_out({}) == {}
+    assert left_out({"REPEAT": 1, **DEFAULTS}) == {}
+    assert left_out({"REPEAT": 1, **DEFAULTS, "POLL": 9} | {"ISAN": True}) == {}
+    pooled = left_out({"WORKER_POOL": [1]})
+    assert pooled.keys() == DEFAULTS.keys() - {"WORKER_MODE"}
+    assert pooled["CANARY_MODE"] == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from functools import partial
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.adapters.crew import ThreadCrew
+from magma_remote.adapters.crew import LooseCrew, ThreadCrew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from magma_remote.ports import Crew
 
 DEADLINE = 10.0
 
@@ -23,7 +26,7 @@ def crew() -> Iterator[ThreadCrew]:
     made.close()
 
 
-def ended(crew: ThreadCrew, count: int) -> dict[str, Exception | None]:
+def ended(crew: Crew, count: int) -> dict[str, Exception | None]:
     found: dict[str, Exception | None] = {}
     end = time.monotonic() + DEADLINE
     while len(found) < count:
@@ -67,3 +70,22 @@ def test_waiting_ends_with_the_time_or_at_once_where_something_has_ended(crew: T
     crew.wait(DEADLINE)
     assert time.monotonic() - begun < DEADLINE / 2
     assert crew.ended() == [("task", None)]
+
+
+def test_nobody_waits_for_a_loose_crew() -> None:
+    crew, go_on = LooseCrew(), Event()
+
+    def block() -> None:
+        assert go_on.wait(DEADLINE)
+
+    crew.submit("block", block)
+    begun = time.monotonic()
+    crew.close()
+    assert time.monotonic() - begun < DEADLINE / 2
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "block")
+    assert thread.daemon
+    go_on.set()
+    crew.submit("ill", lambda: deque[None]().pop())
+    found = ended(crew, 2)
+    assert found["block"] is None
+    assert isinstance(found["ill"], IndexError)

@@ -18,6 +18,8 @@ WHOLE = replace(
     facts={"magma": {"commit": None, "later": []}, "workers": [{"name": "w1"}]},
     problems=("ar/x is no trial",),
 )
+TRIALS = json.loads(WHOLE.encode())["trials"]
+LOST = json.loads(WHOLE.encode())["missing"][0]
 MACHINE = Machine(host="w1", system="Debian", kernel="6.1", cpu="EPYC", docker="20.10", magma_remote="0.1.0")
 
 
@@ -53,10 +55,13 @@ def _changed(**members: object) -> bytes:
         pytest.param(_changed(settings=[]), "another type", id="list-for-mapping"),
         pytest.param(_changed(trials=[{}]), "other fields", id="trial-of-nothing"),
         pytest.param(
-            _changed(trials=[{**json.loads(WHOLE.encode())["trials"][0], "reached": {"B": None}}]),
+            _changed(trials=[{**TRIALS[0], "reached": {"B": None}}]),
             "another type",
             id="bug-without-a-stamp",
         ),
+        pytest.param(_changed(trials=TRIALS + TRIALS[:1]), "afl/target00/program0/0.* more than once", id="twice"),
+        pytest.param(_changed(missing=[LOST, LOST]), "more than once", id="missing-twice"),
+        pytest.param(_changed(missing=[]), "it names 10 trials, and says that 12 were", id="without-its-missing"),
     ],
 )
 def test_what_is_none_is_refused(body: bytes, said: str) -> None:

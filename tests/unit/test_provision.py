@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from magma_remote.adapters.memory_guards import MemoryGuards
-from magma_remote.adapters.memory_registry import MemoryRegistry
-from magma_remote.adapters.memory_reporter import MemoryReporter
-from magma_remote.adapters.memory_runner import MemoryRunner
-from magma_remote.adapters.sqlite import SqliteLedger
 from magma_remote.errors import BuildError, BusyError, RegistryError, UsageError
-from magma_remote.model.entries import CampaignEntry, JobEntry, JobState, RunEntry, RunState
+from magma_remote.model.entries import JobState, RunEntry, RunState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.dispatcher import operations
-from magma_remote.runtime.dispatcher.supply import bury_late, check_registry, supply
+from magma_remote.runtime.dispatcher.supply import bury_late, check_registry
 from magma_remote.runtime.images import provision
-from magma_remote.runtime.images.images import Images, Owner
-from magma_remote.runtime.images.provision import Bench, ImageState, Provision
-from tests.support.memory.quickrun import a_campaign, a_job
+from magma_remote.runtime.images.provision import ImageState
+from tests.support.memory.supply import PNG, TIFF, a_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from magma_remote.model.entries import PinEntry
     from magma_remote.model.layout import Workdir
-    from magma_remote.runtime.dispatcher.supply import Supply
-
-PNG, TIFF = ("afl", "libpng"), ("afl", "libtiff")
-OWNER = Owner(uid=642, gid=643)
-ENTRY = CampaignEntry(config_id="c1", source="c", text="{}", tree="0", since=0.0, timeout=60.0, max_attempts=3)
-
-
-class Host:
-    """A dispatcher's machine with CPUs 0 to 3, of which its builds may use two."""
-
-    def __init__(self, tree: Path, workdir: Workdir, ledger: SqliteLedger) -> None:
-        self.tree = tree
-        self.workdir = workdir
-        self.ledger = ledger
-        self.runner = MemoryRunner()
-        self.registry = MemoryRegistry(self.runner)
-        self.guards = MemoryGuards()
-        self.reporter = MemoryReporter()
-
-    def provision(self, pins: tuple[PinEntry, ...] = ()) -> Provision:
-        """As another process would make it."""
-        bench = Bench(workdir=self.workdir, owner=OWNER, worker_ip="192.0.2.7", cpus=(0, 1), machine=(0, 1, 2, 3))
-        images = Images(
-            runner=self.runner,
-            guards=self.guards,
-            reporter=self.reporter,
-            campaign=a_campaign(targets=("libpng", "libtiff")),
-            campaign_id="c1",
-            root=self.tree,
-            owner=OWNER,
-            workdir=self.workdir,
-            worker_ip="192.0.2.7",
-            cpus=(0, 1),
-        )
-        return Provision(
-            bench,
-            images,
-            runner=self.runner,
-            registry=self.registry,
-            guards=self.guards,
-            reporter=self.reporter,
-            pins=pins,
-        )
-
-    def supply(self) -> Supply:
-        """What `dispatch` does."""
-        return supply(self.ledger, self.provision(self.ledger.pins()), [PNG, TIFF], OWNER)
-
-    def states(self) -> list[JobState]:
-        return [entry.state for entry in self.ledger.jobs()]
-
-    def settle(self, number: int, state: JobState) -> None:
-        entry = self.ledger.job(number)
-        assert entry
-        self.ledger.save_job(replace(entry, state=state))
+    from tests.support.memory.supply import Host
 
 
 @pytest.fixture
 def host(tree: Path, workdir: Workdir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     monkeypatch.setattr(provision, "PATIENCE", 0.0)
-    with closing(SqliteLedger(tmp_path / "ledger.sqlite")) as ledger:
-        ledger.save_campaign(ENTRY)
-        jobs = [a_job(0), a_job(1), a_job(0, target="libtiff", program="tiffcp")]
-        ledger.add_jobs(JobEntry(number=number, job=job) for number, job in enumerate(jobs))
-        yield Host(tree, workdir, ledger)
+    with a_host(tree, workdir, tmp_path) as made:
+        yield made
 
 
 def test_looking_changes_nothing(host: Host) -> None:
@@ -173,6 +107,38 @@ def test_a_registry_that_is_away_is_said(host: Host) -> None:
     assert not host.guards.held
 
 
+@pytest.mark.parametrize("what", ["registry", "engine", "room for what it lost"])
+def test_a_campaign_that_has_all_images_goes_on_while_the_registry_is_away(host: Host, what: str) -> None:
+    before = host.supply()
+    pins = host.ledger.pins()
+    builds = len(host.runner.builds)
+    host.settle(0, JobState.DEAD)
+    if what == "engine":
+        host.runner.go()
+    elif what == "registry":
+        host.registry.server.up = False
+    else:
+        host.registry.server.images.clear()
+        host.registry.server.full = True
+    given = host.supply()
+    assert given.away
+    assert (given.images, given.missing) == (before.images, frozenset())
+    assert (host.ledger.pins(), len(host.runner.builds)) == (pins, builds)
+    assert host.states() == [JobState.DEAD, JobState.WAITING, JobState.WAITING]
+    assert not host.guards.held
+
+
+def test_an_image_that_was_never_made_waits_for_the_registry(host: Host) -> None:
+    host.runner.build_failures = [BuildError("first"), BuildError("second")]
+    host.supply()
+    host.registry.server.up = False
+    assert host.supply().missing == {PNG}, "nobody asked for it"
+    operations.requeue(host.ledger, [0])
+    with pytest.raises(RegistryError, match="does not answer"):
+        host.supply()
+    assert host.states() == [JobState.WAITING, JobState.DEAD, JobState.WAITING]
+
+
 def test_a_failed_build_kills_its_jobs_alone(host: Host) -> None:
     host.runner.build_failures = [BuildError("first"), BuildError("second", log_tail=("E: 404",))]
     given = host.supply()
@@ -222,15 +188,17 @@ def test_a_lost_image_is_pushed_again(host: Host) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone here, too", "another digest"])
-def test_an_image_that_is_lost_for_good_is_refused(host: Host, how: str) -> None:
-    host.supply()
+def test_of_an_image_that_is_lost_for_good_no_other_is_made(host: Host, how: str) -> None:
+    before, pins = host.supply(), host.ledger.pins()
     host.registry.server.images.clear()
     if how == "another digest":
         host.registry.server.salt = "pepper"
     else:
         host.runner.built.clear()
     with pytest.raises(UsageError, match="name another WORKDIR"):
-        host.supply()
+        host.provision(pins).ensure([PNG, TIFF])
+    assert host.supply() == before, "workers may have it"
+    assert (host.ledger.pins(), len(host.runner.builds)) == (pins, 2)
     assert host.states() == [JobState.WAITING] * 3
 
 

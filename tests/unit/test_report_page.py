@@ -20,6 +20,7 @@ from tests.support.report.page import Page
 from tests.support.report.written import experiment, lost, trial
 
 MADE = datetime(2026, 1, 31, 12, tzinfo=UTC)
+CLOSED = "ar/b cannot be read: Permission denied"
 HOSTILE = "<script>\"&'</script>{{7*7}}"
 
 SHAPES = {
@@ -48,6 +49,10 @@ SHAPES = {
         timeout=None,
     ),
     "nothing-known": Experiment(trials=(trial("a/tiff/p/0", last=None),), missing=()),
+    "one-test": experiment(trial("a/tiff/p/0", triggered={"T1": 5}), trial("b/tiff/p/0")),
+    "unread": Experiment(
+        trials=(trial("a/tiff/p/0"), trial("a/tiff/p/1")), missing=(), problems=(CLOSED,), unread=(CLOSED,)
+    ),
     "other-targets": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/png/p/0", triggered={"P1": 60})),
     "other-programs": experiment(trial("a/tiff/p/0", triggered={"T1": 1}), trial("b/tiff/q/0")),
     "two-machines": experiment(
@@ -136,6 +141,11 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
         ("complete", "Complete: all 60 trials are here"),
         ("ten-fuzzers", "Incomplete: 55 of 60 trials are here, 5 are missing"),
         ("one-missing-all", "Incomplete: 2 of 4 trials are here, 2 are missing"),
+        ("one-machine", "Complete: the one trial is here"),
+        ("one-test", "whatever they found: there are too few repeats for that."),
+        ("nothing-known", "1 trial, none known to be missing"),
+        ("unread", "2 trials can be read, and 1 folder of trials cannot"),
+        ("unread", CLOSED),
         ("nothing-known", "How many trials were asked for is written nowhere"),
         ("timeout-unknown", "TIMEOUT is not known. The last stamp of all trials, 1 min, stands in for it"),
         ("one-repeat", "With 1 repeat no test can tell any two of 3 fuzzers apart on a target"),
@@ -162,6 +172,10 @@ def test_every_missing_trial_is_named_with_its_reason(shape: str) -> None:
             "2 different builds of ubuntu:18.04: sha256:0123456789ab for a, b; sha256:fedcba987654 for b. Compilers",
         ),
         ("one-machine", "w1 Fast 20.10 1"),
+        (
+            "complete",
+            "Not in the file, and so by default: WORKER_MODE logical, CAMPAIGN_WORKERS 1, CACHE_ON_DISK false,",
+        ),
         ("nothing-known", "On which machines trials ran is not written down here"),
     ],
 )
@@ -249,6 +263,20 @@ def test_whatever_a_name_holds_is_text() -> None:
     assert found.all("script") == []
     assert HOSTILE in found.words
     assert "49" not in found.words
+
+
+def test_an_effect_is_not_called_otherwise_than_its_figure_says() -> None:
+    """0.06 away from 0.5 is small, and five ninths are less."""
+    counts = {"a": (0, 2, 3), "b": (0, 1, 3)}
+    found = experiment(
+        *(
+            trial(f"{fuzzer}/tiff/p/{run}", triggered=dict.fromkeys("ABC"[:count], 5))
+            for fuzzer, of in counts.items()
+            for run, count in enumerate(of)
+        )
+    )
+    words = Page.of(render(analyse(found), title="Results", made=MADE)).words
+    assert "a · 0.556 negligible p 1 b 0.444 negligible p 1 ·" in words
 
 
 def test_an_axis_is_logarithmic_from_edge_to_edge() -> None:

@@ -67,11 +67,13 @@ def collect(*, workers: tuple[str, ...], as_json: bool, settings: Path | None) -
       "missing": [{"job", "reason", "message"}], "unreachable": [{"worker", "message"}],
       "groups": [{"fuzzer", "target", "program", "complete", "total"}]}
 
-    Exit code 0 if every trial is there, 1 if any is missing, 2 if no campaign was dispatched yet.
+    Exit code 0 if every trial is there, 1 if any is missing or another command has WORKDIR now, 2 if no campaign was
+    dispatched yet.
     """
     given = [_site(text) for text in workers]
     with beside(settings, read_only=False) as place:
         campaign_of(place.ledger)
+        place.refuse_second()
         stopped: list[str] = []
 
         def stop(name: str) -> None:
@@ -136,16 +138,21 @@ def _collect(place: Beside, given: Sequence[Site], stopped: list[str]) -> tuple[
 
 
 def _is_ours(held: ExitStack, place: Beside) -> bool:
-    """Take WORKDIR, if no dispatcher has it."""
-    if place.is_dispatched():
+    """Take WORKDIR, if no dispatcher has it; BusyError where another command of ours does."""
+    if _dispatcher_runs(place):
         return False
     try:
-        held.enter_context(claims.workdir_lock(place.settings.workdir))
+        held.enter_context(claims.workdir_lock(place.settings.workdir, task="collect"))
     except StorageError:
-        if place.is_dispatched():
+        if _dispatcher_runs(place):
             return False
         raise
     return True
+
+
+def _dispatcher_runs(place: Beside) -> bool:
+    place.refuse_second()
+    return place.is_dispatched()
 
 
 def _find(place: Beside, given: Sequence[Site], transfer: LocalFirst, stopped: list[str]) -> Found:
@@ -219,7 +226,7 @@ def _hand(place: Beside, found: Found, stopped: list[str]) -> tuple[Handing, boo
                 f"{error}; what is found is to be handed to the dispatcher that runs here, through its queue: collect "
                 "again when that is back, or when the dispatcher has ended"
             ) from error
-        return handing, handing.wait(lambda: bool(stopped) or not place.is_dispatched())
+        return handing, handing.wait(lambda: bool(stopped) or not _dispatcher_runs(place))
 
 
 def _size(folder: Path) -> int:

@@ -82,7 +82,8 @@ def dispatch(*, file: Path | None, force: bool, extend: bool, settings: Path | N
     With REGISTRY in the settings all images are built and pushed there first, as `magma-remote images` does it.
 
     Exit code 1 if any trial is missing, 2 if the campaign cannot run as asked, 75 if something is only away now (the
-    queue, Docker Engine, the registry, room on a disk, CPUs for a build): the same command may do a moment later.
+    queue, room on a disk; Docker Engine, the registry or CPUs for a build, where an image is yet to be made): the same
+    command may do a moment later.
     """
     chosen, loaded = load_dispatch(settings, file, magma)
     check_names(loaded.jobs)
@@ -122,7 +123,7 @@ def _dispatch(
             extend_campaign(chosen, loaded, request, ledger)
         campaign = _open(ledger, request)
         note_tree(chosen.workdir, loaded.root, request.tree, ledger)
-        supply = supply_for(chosen, loaded, ledger)
+        supply, restocking = supply_for(chosen, loaded, ledger)
         if supply:  # builds may have taken hours
             _refuse_other(queue, chosen.workdir / LEDGER, force=force)
         make_folder(chosen.temp_results)
@@ -136,6 +137,7 @@ def _dispatch(
             crew=crew,
             clock=SystemClock(),
             supply=supply,
+            restocking=restocking,
         )
         outlast()
         _run(dispatcher, campaign, held)

@@ -43,4 +43,5 @@ def drain(worker: str, settings: Path | None) -> None:
 def _left(runs: int) -> str:
     if not runs:
         return "nothing runs there, so it leaves at once"
-    return f"it leaves when {'the trial' if runs == 1 else f'the {runs} trials'} that it runs now have ended"
+    which = "the trial that it runs now has" if runs == 1 else f"the {runs} trials that it runs now have"
+    return f"it leaves when {which} ended"

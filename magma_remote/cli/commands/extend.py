@@ -75,7 +75,7 @@ def _look(chosen: DispatcherSettings, request: CampaignRequest) -> Held:
 
 def _extend(chosen: DispatcherSettings, loaded: Loaded, request: CampaignRequest) -> Held:
     with ExitStack() as held:
-        held.enter_context(claims.workdir_lock(chosen.workdir))
+        held.enter_context(claims.workdir_lock(chosen.workdir, task="extend"))
         held.enter_context(open_log(chosen.workdir / "log" / "dispatcher.jsonl"))
         held.enter_context(console(sys.stderr))
         ledger = SqliteLedger.open_existing(chosen.workdir / LEDGER, read_only=False)

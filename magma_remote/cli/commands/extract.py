@@ -28,7 +28,9 @@ from magma_remote.runtime.extracting.known import background
 from magma_remote.runtime.extracting.tasks import Build
 from magma_remote.runtime.extracting.workdir import ExtractOrder, ExtractOutside, extract_workdir
 from magma_remote.runtime.signals import ignore, outlast
+from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import PROVENANCE
+from magma_remote.runtime.workdir.present import check_is_workdir
 from magma_remote.runtime.workdir.provenance_trial import read_object
 from magma_remote.runtime.workdir.state import recorded_campaign
 
@@ -92,6 +94,8 @@ def extract(
     Exit code 1 if any trial could not be extracted or is missing.
     """
     place = Workdir(workdir.resolve())
+    with storage_errors("look at the disk"):
+        check_is_workdir(place)
     with ledger_of(place.root) as ledger:
         known = background(place, ledger)
         build = _build(place, ledger, magma, campaign)

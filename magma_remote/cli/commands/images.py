@@ -78,7 +78,7 @@ def _provide(
     if check or all(each.state is ImageState.PRESENT for each in found):
         return found
     make_folder(chosen.workdir)
-    with claims.workdir_lock(chosen.workdir):
+    with claims.workdir_lock(chosen.workdir, task="images"):
         return provision.ensure(wanted)
 
 

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from magma_remote.cli.aside import aside
-from magma_remote.cli.reading import PROCESSES, WORKDIR, Progress, experiment_in, load_experiment, missing_line
+from magma_remote.cli.paths import NamedPath
+from magma_remote.cli.reading import (
+    PROCESSES,
+    WORKDIR,
+    Progress,
+    experiment_in,
+    load_experiment,
+    missing_line,
+    refuse_results,
+)
 from magma_remote.errors import UsageError
-from magma_remote.model.layout import Workdir
 from magma_remote.model.plain import plain
 from magma_remote.model.units import human_bytes
 
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from magma_remote.report.making import Made
 
 _EXTRA = ("jinja2", "numpy", "scipy")
+_MOST_ODD = 20  # lines on what is in no figure
 
 
 @click.command(short_help="Make a page of statistics and survival curves, and its data.")
@@ -29,7 +38,7 @@ _EXTRA = ("jinja2", "numpy", "scipy")
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedPath(file_okay=False),
     metavar="DIR",
     help="Folder for report.html and data/; made where it is missing, an earlier report in it is replaced.",
 )
@@ -57,7 +66,7 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
     if workdir.is_file():
         experiment, name = experiment_in(workdir), workdir.resolve().stem
     else:
-        _refuse_results(output, workdir)
+        refuse_results(output, workdir, "a report alone, such as -o report")
         experiment, name = load_experiment(workdir, processes=processes), workdir.resolve().name
     if not (experiment.trials or experiment.missing):
         why = "; ".join((f"{workdir} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
@@ -79,21 +88,19 @@ def _need_extra() -> None:
         )
 
 
-def _refuse_results(output: Path, workdir: Path) -> None:
-    """A report among the results would be taken for one of them."""
-    place = Workdir(workdir.resolve())
-    chosen = output.resolve()
-    inside = next((own for own in (place.ar, place.logs, place.pocs) if chosen.is_relative_to(own)), None)
-    if inside or chosen == place.root:
-        raise UsageError(f"-o {output} is a folder of results: name one for the report alone, such as -o report")
-
-
 def _tell(experiment: Experiment, made: Made) -> None:
     for unread in experiment.unread:
         click.echo(plain(f"unread: {unread}"), err=True)
+    odd = [problem for problem in experiment.problems if problem not in experiment.unread]
+    for problem in odd[:_MOST_ODD]:
+        click.echo(plain(f"odd: {problem}"), err=True)
+    if len(odd) > _MOST_ODD:
+        click.echo(f"odd: and {len(odd) - _MOST_ODD} more, which the page names", err=True)
     for missing in experiment.missing:
         click.echo(plain(f"missing: {missing_line(missing)}"), err=True)
     count, lost = len(experiment.trials), len(experiment.missing)
     of = f" of {experiment.expected}" if experiment.expected is not None else ""
-    click.echo(f"{count}{of} trials, {lost} missing. Page: {made.page} ({human_bytes(made.page.stat().st_size)})")
+    asked = "" if experiment.expected is not None else "; how many were asked for is not written down"
+    page = f"{made.page} ({human_bytes(made.page.stat().st_size)})"
+    click.echo(f"{count}{of} trials, {lost} missing{asked}. Page: {page}")
     click.echo(f"Data: {made.data}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from magma_remote.cli.aside import aside
-from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line
+from magma_remote.cli.paths import NamedPath
+from magma_remote.cli.reading import PROCESSES, WORKDIR, load_experiment, missing_line, refuse_results
 from magma_remote.errors import StorageError
 from magma_remote.model.experiment import summarize
 from magma_remote.model.plain import plain
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=NamedPath(dir_okay=False, allow_dash=True),
     default=Path("-"),
     metavar="FILE",
     help="Where to write it; standard output without it.",
@@ -51,6 +53,8 @@ def summary(*, workdir: Path, output: Path, everything: bool, processes: int | N
 
     Exit code 1 if any trial or folder is missing or cannot be read; what is there is written nevertheless.
     """
+    if output != Path("-"):
+        refuse_results(output, workdir, "the summary, such as -o summary.json")
     experiment = load_experiment(workdir, processes=processes)
     _write(experiment.encode().decode() if everything else json.dumps(summarize(experiment.trials)), output)
     _tell(experiment)
@@ -63,14 +67,17 @@ def _write(text: str, output: Path) -> None:
         return
     partial = output.with_name(f".{output.name}.{os.getpid()}.new")
     try:
-        if output.exists() and not output.is_file():  # /dev/null or a pipe: to replace one would break the machine
+        # /dev/null, a pipe, or a link, such as /dev/stdout: to replace one would break the machine
+        if output.is_symlink() or (output.exists() and not output.is_file()):
             output.write_text(f"{text}\n")
             return
         partial.write_text(f"{text}\n")
         partial.replace(output)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StorageError(f"{output} cannot be written: {error.strerror}; name another file with -o") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _tell(experiment: Experiment) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from magma_remote.model.entries import CampaignEntry
     from magma_remote.ports import Clock, Crew, Ledger, Queue, Results
+    from magma_remote.runtime.dispatcher.restocking import Restocking
     from magma_remote.runtime.dispatcher.supply import Supply
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Seat:
 class Dispatcher:
     """`step` does what is due and returns how much that was; only `run` waits. Made for one thread.
 
-    With a `supply` workers get the campaign's images, without one they build their own.
+    With a `supply` workers get the campaign's images, which `restocking` keeps in the registry; without one they build
+    their own.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Dispatcher:
         crew: Crew,
         clock: Clock,
         supply: Supply | None = None,
+        restocking: Restocking | None = None,
     ) -> None:
         campaign = campaign_of(ledger)
         self.finished = False
@@ -78,6 +81,7 @@ class Dispatcher:
         self._feeding = Feeding(campaign.config_id, queue, ledger, clock, ttr=seat.ttr, missing=missing)
         self._gathering = Gathering(ledger, book, results, crew, clock)
         self._watching = Watching(ledger, book, clock, lost_after=seat.ttr * 1.25, timeout=campaign.timeout)
+        self._restocking = restocking
         self._forecast = Forecast(ledger, clock, seat.demands)
         self._held_at = float("-inf")
         self._gone = ""
@@ -115,10 +119,16 @@ class Dispatcher:
             done = 0
         else:
             self._gone = ""
-        troubles = self._gathering.troubles | ({"queue": self._gone} if self._gone else {})
-        self._watching.look(troubles, hearing=not self._gone)
+        self._watching.look(self._troubles(), hearing=not self._gone)
         self._forecast.look()
         return done
+
+    def _troubles(self) -> dict[str, str]:
+        found = self._gathering.troubles | ({"queue": self._gone} if self._gone else {})
+        if self._restocking:
+            self._restocking.look()
+            found |= self._restocking.troubles
+        return found
 
     def _talk(self) -> int:
         self._hold()

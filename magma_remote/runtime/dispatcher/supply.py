@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import UsageError
+from magma_remote.errors import EngineGoneError, LostImageError, RegistryError, UsageError
 from magma_remote.model.entries import JobState
 from magma_remote.model.outcome import Reason
 from magma_remote.runtime.images.provision import ImageState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from magma_remote.model.pinned import PinnedImage
     from magma_remote.ports import Ledger
     from magma_remote.runtime.images.images import Owner
-    from magma_remote.runtime.images.provision import Provision
+    from magma_remote.runtime.images.provision import Provided, Provision
 
 Pair = tuple[str, str]
 
@@ -40,11 +40,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Supply:
-    """What workers get: the images, and for whom they are made; the pairs in `missing` have none."""
+    """What workers get: the images, and for whom they are made; the pairs in `missing` have none.
+
+    `away` is why the registry could not be asked whether it has them, empty where it has.
+    """
 
     images: tuple[PinnedImage, ...]
     owner: Owner
     missing: frozenset[Pair] = frozenset()
+    away: str = ""
 
 
 def check_registry(ledger: Ledger, registry: str) -> None:
@@ -67,12 +71,21 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     """Have all images that the campaign still needs, and keep them in the ledger before any worker hears of them.
 
     Jobs of a pair that has none are dead when this returns. A pair whose jobs all have their results needs no image.
+    Where all pairs have theirs by now, a registry or engine that is away is in nobody's way: see `Supply.away`. Nor is
+    an image that is lost, which workers may have: whoever keeps the images there tells of it.
     """
     left, dead = _open_pairs(ledger)
-    ordered = tuple(pairs)
-    provided = provision.ensure(pair for pair in ordered if pair in left)
-    known = {pin.image.pair for pin in ledger.pins()} & dead - left  # a person may let these run again
-    there = [each for each in provision.look(sorted(known)) if each.state is ImageState.PRESENT]
+    known = {pin.image.pair: pin for pin in ledger.pins()}
+    has_all = left <= known.keys()
+    try:
+        provided = _provided(provision, [pair for pair in pairs if pair in left], has_all=has_all)
+        again = provision.look(sorted(dead & known.keys() - left))  # a person may let these run
+    except (EngineGoneError, RegistryError) as error:
+        if not has_all:
+            raise
+        images = tuple(pin.image for pair, pin in known.items() if pair in left | dead)
+        return Supply(images=images, owner=owner, missing=frozenset(dead - known.keys()), away=str(error))
+    there = [each for each in again if each.state is ImageState.PRESENT]
     pins = [each.pin for each in (*provided, *there) if each.pin]
     failed = {each.pair: each.message for each in provided if each.pin is None}
     with ledger.transaction():
@@ -81,6 +94,15 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     images = tuple(pin.image for pin in pins)
     missing = (left | dead) - {image.pair for image in images}
     return Supply(images=images, owner=owner, missing=frozenset(missing))
+
+
+def _provided(provision: Provision, pairs: Sequence[Pair], *, has_all: bool) -> Sequence[Provided]:
+    try:
+        return provision.ensure(pairs)
+    except LostImageError:
+        if not has_all:
+            raise
+        return provision.look(pairs)
 
 
 def _open_pairs(ledger: Ledger) -> tuple[set[Pair], set[Pair]]:

@@ -57,7 +57,7 @@ class Background:
 
 def background(workdir: Workdir, ledger: Ledger | None) -> Background:
     """By the ledger, manifest.json and what quickrun left, where there are any; UsageError where one cannot be read."""
-    asked = asked_of_ledger(workdir, ledger, {}) if ledger else asked_of_folder(workdir)
+    asked = asked_of_ledger(workdir, ledger, {}) if ledger and ledger.campaign() else asked_of_folder(workdir)
     told = read_object(workdir.root / PROVENANCE)
     rows = _rows(told)
     found: dict[Trial, Known] = dict(_of_manifest(rows))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import BusyError, UsageError
+from magma_remote.errors import BusyError
 from magma_remote.runtime import preflight
 from magma_remote.runtime.affinity import keep_off, stay_on
 from magma_remote.runtime.extracting.images import TrialImages
@@ -19,7 +19,7 @@ from magma_remote.runtime.signals import on_stop, raise_stopped
 from magma_remote.runtime.storage import free_bytes, storage_errors
 from magma_remote.runtime.trial.cache import Cache
 from magma_remote.runtime.trial.reap import reap
-from magma_remote.runtime.workdir.present import hold
+from magma_remote.runtime.workdir.present import check_is_workdir, hold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,13 +84,12 @@ def extract_workdir(order: ExtractOrder, outside: ExtractOutside) -> Extracts:
     StoppedError on a signal until the first trial is started.
     """
     workdir = order.workdir
-    if not workdir.ar.is_dir():
-        raise UsageError(f"{workdir.root} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/")
+    check_is_workdir(workdir)
     if order.build:
         preflight.check_place(workdir, order.build.root, called="WORKDIR")
     with ExitStack() as listening, ExitStack() as held:
         listening.enter_context(on_stop(raise_stopped))
-        held.enter_context(outside.guards.workdir_lock(workdir.root))
+        held.enter_context(outside.guards.workdir_lock(workdir.root, task="extract"))
         store = Store(workdir)
         store.open()
         held.callback(store.close)

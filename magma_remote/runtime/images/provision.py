@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import BuildError, BusyError, UsageError
+from magma_remote.errors import BuildError, BusyError
 from magma_remote.model.cpus import cpu_list
 from magma_remote.model.entries import PinEntry
-from magma_remote.model.image import Recipe, image_name
+from magma_remote.model.image import image_name
 from magma_remote.model.pinned import PinnedImage
 from magma_remote.runtime.files import discard_tree
+from magma_remote.runtime.images.restoring import Restoring, tag_of
 from magma_remote.runtime.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -34,14 +35,6 @@ _BUSY = (
     "CPUs {cpus} of this machine are held by trials, by a worker for its campaign or by another build; a build or push "
     "would disturb them: an image that is not in the registry yet waits for their end (`magma-remote cancel` ends "
     "another campaign that is in the way)"
-)
-_LOST = (
-    "the image {name}, which this campaign runs with, is neither in the registry at {registry} nor on this machine any "
-    "more, and another one could not be compared with it: bring back the registry's data, or name another WORKDIR"
-)
-_OTHER = (
-    "the image {name} is not what this campaign runs with any more: in the registry it got the digest {found}, and "
-    "{pinned} is lost there; bring back the registry's data, or name another WORKDIR"
 )
 
 
@@ -109,9 +102,11 @@ class Provision:
         self._guards = guards
         self._reporter = reporter
         self._pins = {pin.image.pair: pin for pin in pins}
+        self.restoring = Restoring(runner=runner, registry=registry, reporter=reporter, alone=self._alone)
 
     def look(self, pairs: Iterable[Pair]) -> tuple[Provided, ...]:
         """See what is there, PRESENT or MISSING; nothing is changed."""
+        self._runner.check()
         return tuple(self._look(pair) for pair in pairs)
 
     def ensure(self, pairs: Iterable[Pair], *, now: bool = False) -> tuple[Provided, ...]:
@@ -121,7 +116,7 @@ class Provision:
         image yet or it is to be `now`, UsageError where one of its images is lost; other errors where engine, registry
         or disk fail.
         """
-        found = {pair: self._look(pair) for pair in pairs}
+        found = {each.pair: each for each in self.look(pairs)}
         todo = [each for each in found.values() if each.state is not ImageState.PRESENT]
         if not todo:
             return tuple(found.values())
@@ -176,7 +171,8 @@ class Provision:
 
     def _make(self, each: Provided, number: int, count: int) -> Provided:
         if each.pin:
-            return self._restore(each, each.pin)
+            self.restoring.push(each.pin)
+            return replace(each, state=ImageState.BUILT, message="was there, pushed again")
         recipe = self._images.recipe(*each.pair)
         self._reporter.building(recipe, number, count)
         known = self._runner.find(recipe) is not None
@@ -187,22 +183,9 @@ class Provision:
             failed = Provided(pair=each.pair, state=ImageState.FAILED, message=str(error), tail=error.log_tail)
             return replace(failed, log=self._log(each.pair))
         self._reporter.note(f"Pushing {recipe.tag} to {self._registry.address}")
-        pin = self._pin(each.pair, self._registry.push(image.id, recipe.name, _tag(recipe)), recipe.digest)
+        pin = self._pin(each.pair, self._registry.push(image.id, recipe.name, tag_of(recipe)), recipe.digest)
         message = "was there, only pushed" if known else ""
         return Provided(pair=each.pair, state=ImageState.BUILT, pin=pin, message=message, log=self._log(each.pair))
-
-    def _restore(self, each: Provided, pin: PinEntry) -> Provided:
-        """Push what the registry has lost, from this machine's engine: the very same, or nothing."""
-        fuzzer, target = each.pair
-        recipe = Recipe(fuzzer=fuzzer, target=target, build_args={}, digest=pin.recipe)
-        image = self._runner.find(recipe)
-        if image is None:
-            raise UsageError(_LOST.format(name=recipe.tag, registry=self._registry.address))
-        self._reporter.note(f"The registry at {self._registry.address} has lost {recipe.tag}: pushing it again")
-        manifest = self._registry.push(image, recipe.name, _tag(recipe))
-        if manifest != pin.image.manifest:
-            raise UsageError(_OTHER.format(name=recipe.tag, found=manifest, pinned=pin.image.manifest))
-        return Provided(pair=each.pair, state=ImageState.BUILT, pin=pin, message="was there, pushed again")
 
     def _later(self, each: Provided, why: str) -> Provided:
         """What cannot be made now: the campaign goes on without, for its trials on this machine may be what holds it.
@@ -224,7 +207,3 @@ class Provision:
     def _log(self, pair: Pair) -> str:
         log = self._bench.workdir.build_log(*pair, self._bench.worker_ip)
         return str(log) if log.exists() else ""
-
-
-def _tag(recipe: Recipe) -> str:
-    return recipe.tag.rpartition(":")[2]

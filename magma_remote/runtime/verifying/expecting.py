@@ -15,15 +15,15 @@ from magma_remote.runtime.files import read_file
 from magma_remote.runtime.verifying import facts
 from magma_remote.runtime.verifying.trial import Expected, unreadable
 from magma_remote.runtime.workdir.asked import PROVENANCE
-from magma_remote.runtime.workdir.experiment import read_experiment
 from magma_remote.runtime.workdir.origin import ORIGIN, is_noted
 from magma_remote.runtime.workdir.provenance import file_digest, is_as_written, told_of, worker_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from magma_remote.model.entries import CampaignEntry, JobEntry
+    from magma_remote.model.experiment import Experiment
     from magma_remote.model.layout import Workdir
     from magma_remote.model.told import Told, ToldTrial
     from magma_remote.ports import Ledger
@@ -51,8 +51,14 @@ class Expectation:
     sealed: bool = False
 
 
-def expectation(workdir: Workdir, ledger: Ledger | None, settings: Settings | None = None) -> Expectation:
-    """`settings` gives a campaign file's keys and values by its text.
+def expectation(
+    workdir: Workdir,
+    ledger: Ledger | None,
+    settings: Settings | None,
+    *,
+    read: Callable[[Path], Experiment],
+) -> Expectation:
+    """`settings` gives a campaign file's keys and values by its text; `read` reads what nobody wrote anything down of.
 
     UsageError where manifest.json is of another version.
     """
@@ -65,7 +71,7 @@ def expectation(workdir: Workdir, ledger: Ledger | None, settings: Settings | No
     if found:
         known = facts.settings_in(found.campaign.text or "", settings)
         wrongs = (*wrongs, *map(_altered, facts.alone(found, known)))
-    return _of_manifest(found, wrongs) if found or wrongs else _of_nobody(workdir)
+    return _of_manifest(found, wrongs) if found or wrongs else _of_nobody(workdir, read)
 
 
 def _read(path: Path) -> tuple[Told | None, tuple[Wrong, ...]]:
@@ -90,9 +96,9 @@ def _altered(message: str) -> Wrong:
     return Wrong(fault=Fault.ALTERED, path=PROVENANCE, message=message)
 
 
-def _of_nobody(workdir: Workdir) -> Expectation:
+def _of_nobody(workdir: Workdir, read: Callable[[Path], Experiment]) -> Expectation:
     """Captain's, or a killed quickrun's: what can be told without digests; UsageError where there is nothing at all."""
-    experiment = read_experiment(workdir.root)
+    experiment = read(workdir.root)
     if not (experiment.trials or experiment.missing or experiment.problems):
         raise UsageError(
             f"{workdir.root} holds no trial, and nobody wrote down that there should be any: is it the one?"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from magma_remote.model.jobs import Job
 
 FLAT = ("log", "poc", "trials")
+LINKED = "it is a link, and was a folder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,9 @@ class TrialCheck:
 
     def _standing(self, entry: str) -> Iterator[Wrong]:
         try:
-            if not (self.workdir.root / entry).is_dir():
+            if (self.workdir.root / entry).is_symlink():
+                yield Wrong(fault=Fault.ALTERED, path=entry, message=LINKED)
+            elif not (self.workdir.root / entry).is_dir():
                 yield Wrong(fault=Fault.MISSING, path=entry)
         except OSError as error:
             yield unreadable(entry, error)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import UsageError
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import to_wire
 from magma_remote.model.verdict import Fault, Verdict, Wrong
@@ -12,9 +12,11 @@ from magma_remote.runtime.files import standing_in
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.verifying.expecting import expectation
 from magma_remote.runtime.verifying.flat import Flat, FlatCheck, files_in
-from magma_remote.runtime.verifying.trial import Expected, TrialCheck, unreadable
+from magma_remote.runtime.verifying.trial import LINKED, Expected, TrialCheck, unreadable
 from magma_remote.runtime.workdir.entering import EXECUTIONS, MANIFESTS
+from magma_remote.runtime.workdir.experiment import read_experiment
 from magma_remote.runtime.workdir.parallel import each
+from magma_remote.runtime.workdir.present import check_is_workdir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,11 +43,9 @@ def verify_workdir(
     UsageError where it is no WORKDIR, StorageError where it cannot be read.
     """
     with storage_errors("look at the disk"):
-        if not workdir.ar.is_dir():
-            raise UsageError(
-                f"{workdir.root} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/"
-            )
-        known = expectation(workdir, ledger, settings)
+        check_is_workdir(workdir)
+        read = partial(read_experiment, processes=processes, on_progress=on_progress)
+        known = expectation(workdir, ledger, settings, read=read)
         checked = each(TrialCheck(workdir), known.trials, processes=processes, on_progress=on_progress)
         flat = Flat(workdir, known, checked)
         found = each(FlatCheck(workdir), flat.tasks(), processes=processes)
@@ -104,5 +104,7 @@ def _unclaimed(folder: Path, claimed: set[Path], depth: int, name: str) -> Itera
         here = f"{name}/{to_wire(path.name)}"
         if depth < _DEPTH and path.is_dir() and not path.is_symlink():
             yield from _unclaimed(path, claimed, depth + 1, here)
+        elif path.is_symlink() and any(path in one.parents for one in claimed):
+            yield Wrong(fault=Fault.ALTERED, path=here, message=LINKED)
         elif path not in claimed:
             yield Wrong(fault=Fault.EXTRA, path=here, message="no trial that was asked for and is complete is there")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from magma_remote.errors import UsageError, WireError
 from magma_remote.model import told
 from magma_remote.model.asked import Asked, Why
+from magma_remote.model.campaign import Campaign
 from magma_remote.model.entries import JobState
 from magma_remote.runtime.files import read_file, read_json
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from magma_remote.ports import Ledger
 
 PROVENANCE = "manifest.json"
-DEFAULT_POLL = 5
 _GONE = Why(reason="gone", message="it was complete, and its entry in ar/ is not there any more", counts=True)
 _NEVER = Why(reason="never_ran", message="it was asked for, and nobody wrote down what became of it", counts=True)
 _READ = "mend the file, or move it out of the way"
@@ -105,8 +105,14 @@ def _asked_of_manifest(path: Path) -> Asked:
 
 
 def facts_in(found: Mapping[str, Any]) -> dict[str, object]:
-    """What manifest.json tells of a campaign beside its trials and its file."""
-    return {key: found.get(key) for key in ("magma", "images", "versions", "workers")}
+    """What manifest.json tells of a campaign beside its trials, its file's name and its settings."""
+    campaign = found.get("campaign")
+    told = campaign if isinstance(campaign, dict) else {}
+    return {
+        "SHA-256 of the file": told.get("sha256"),
+        "earlier editions of it": told.get("editions"),
+        **{key: found.get(key) for key in ("magma", "images", "versions", "workers")},
+    }
 
 
 def _told(trial: ToldTrial) -> Why:
@@ -154,7 +160,7 @@ def _records(workdir: Workdir) -> Iterator[tuple[Trial, Why]]:
 
 
 def _poll(settings: Mapping[str, object]) -> int:
-    return _whole(settings.get("POLL")) or DEFAULT_POLL
+    return _whole(settings.get("POLL")) or Campaign.poll
 
 
 def _seconds(value: object) -> float | None:

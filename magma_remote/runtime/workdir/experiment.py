@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import UsageError
 from magma_remote.model.experiment import Experiment, Missing, TrialResult
 from magma_remote.model.layout import Workdir
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.asked import asked_of_folder
 from magma_remote.runtime.workdir.monitored import Reading
 from magma_remote.runtime.workdir.parallel import each
-from magma_remote.runtime.workdir.present import hold
+from magma_remote.runtime.workdir.present import check_is_workdir, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +35,7 @@ def read_experiment(
     """
     place = Workdir(workdir)
     with storage_errors("look at the disk"):
-        if not place.ar.is_dir():
-            raise UsageError(f"{workdir} is no WORKDIR: it has no folder ar/; name the folder that holds ar/ and log/")
+        check_is_workdir(place)
         wanted = asked or asked_of_folder(place)
         found = hold(place.ar, wanted)
         reading = Reading(workdir=place, timeout=wanted.timeout, poll=wanted.poll)

@@ -100,14 +100,15 @@ def missing(trial: Trial, reason: Reason | str, message: str) -> Missing:
 
 
 def _dumps(folder: Path) -> tuple[Dumps | None, tuple[str, ...]]:
-    """As exp2json: the tarball where there is one, else the folder's own `monitor`."""
+    """As exp2json: the tarball where there is one, else the folder's own `monitor`, which a link is not."""
     try:
         if S_ISREG((folder / TARBALL).stat().st_mode):
             return read_tarball(folder / TARBALL)
     except FileNotFoundError:
         pass
     monitor = folder / "monitor"
-    return (_read_folder(monitor), ()) if monitor.is_dir() else (None, ())
+    own = monitor.is_dir() and not monitor.is_symlink()
+    return (_read_folder(monitor), ()) if own else (None, ())
 
 
 def _read_folder(monitor: Path) -> Dumps:

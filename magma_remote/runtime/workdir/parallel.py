@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
@@ -10,12 +11,14 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 from magma_remote.errors import StorageError
+from magma_remote.runtime.signals import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _ALONE = 4  # fewer things for each are done before another process has started
 _CHUNK = 4
+_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Thing = TypeVar("Thing")
 Outcome = TypeVar("Outcome")
@@ -47,7 +50,9 @@ def _outcomes(act: Callable[[Thing], Outcome], things: Sequence[Thing], processe
         yield from map(act, things)
         return
     # fork: this process has no threads of its own here, and what it has imported is there at once
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_leave_signals)
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("fork"), initializer=_belong_to, initargs=(os.getpid(),)
+    )
     try:
         yield from pool.map(act, things, chunksize=_CHUNK)
     except BrokenProcessPool as error:
@@ -57,6 +62,9 @@ def _outcomes(act: Callable[[Thing], Outcome], things: Sequence[Thing], processe
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_signals() -> None:
-    """Ctrl-C is the first process's to hear."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _belong_to(first: int) -> None:
+    """Signals are the first process's to hear; where that is killed this one goes, too, which would wait for ever."""
+    ignore()
+    ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != first:  # it was killed before
+        os._exit(1)

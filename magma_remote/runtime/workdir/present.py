@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from magma_remote.errors import UsageError
 from magma_remote.model.asked import Asked, Why, gaps, uneven
 from magma_remote.model.experiment import Missing
 from magma_remote.model.layout import TARBALL
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from magma_remote.model.experiment import Trial
+    from magma_remote.model.layout import Workdir
 
 _DEPTH = 4  # ar/FUZZER/TARGET/PROGRAM/RUN
 _MOST_RUNS = 100_000
@@ -38,6 +40,14 @@ class Present:
     missing: tuple[Missing, ...]
     unread: tuple[str, ...]
     problems: tuple[str, ...]
+
+
+def check_is_workdir(workdir: Workdir) -> None:
+    """UsageError where it is none."""
+    root = workdir.root
+    if not workdir.ar.is_dir():
+        why = "it has no folder ar/" if root.is_dir() else "it is a file" if root.exists() else "it is not there"
+        raise UsageError(f"{root} is no WORKDIR: {why}; name the folder that holds ar/ and log/")
 
 
 def hold(ar: Path, asked: Asked) -> Present:

@@ -60,6 +60,12 @@ class RegistryServer:
         """Lose all images of a name, but not their layers, which take long to be pushed."""
         shutil.rmtree(self._folder / "data/docker/registry/v2/repositories" / name / "_manifests")
 
+    def clear(self) -> None:
+        """Lose all that it ever had, as with a new disk."""
+        self.stop()
+        shutil.rmtree(self._folder / "data")
+        self.start()
+
     def asked(self, manifest: str) -> int:
         """How often it was asked for an image by its digest."""
         return (self._folder / "log.txt").read_text(errors="replace").count(f"/manifests/{manifest} ")
