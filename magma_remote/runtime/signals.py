@@ -39,6 +39,22 @@ def outlast() -> None:
         signal.signal(number, lambda _number, _frame: None)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals wait for the end of this; a process that is forked in it begins so, and hears none: see `deaf`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def deaf() -> None:
+    """What a process forked in `held_back` begins with: no signal, those that waited neither, calls a handler."""
+    ignore()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
 def ignore() -> None:
     """For the very end: Python gives its own handlers up before the process is gone, and an ignored signal it keeps."""
     for number in _SIGNALS:

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 from magma_remote.errors import StorageError
-from magma_remote.runtime.signals import ignore
+from magma_remote.runtime.signals import deaf, held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +54,9 @@ def _outcomes(act: Callable[[Thing], Outcome], things: Sequence[Thing], processe
         processes, mp_context=get_context("fork"), initializer=_belong_to, initargs=(os.getpid(),)
     )
     try:
-        yield from pool.map(act, things, chunksize=_CHUNK)
+        with held_back():  # all processes are forked here
+            outcomes = pool.map(act, things, chunksize=_CHUNK)
+        yield from outcomes
     except BrokenProcessPool as error:
         why = "a process that read trials was killed, for want of memory maybe: try again with --processes 1"
         raise StorageError(why) from error
@@ -64,7 +66,7 @@ def _outcomes(act: Callable[[Thing], Outcome], things: Sequence[Thing], processe
 
 def _belong_to(first: int) -> None:
     """Signals are the first process's to hear; where that is killed this one goes, too, which would wait for ever."""
-    ignore()
+    deaf()
     ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != first:  # it was killed before
         os._exit(1)
