@@ -150,6 +150,50 @@ def test_what_somebody_removed_from_workdir_is_named_or_comes_back(host: Host, w
     assert contents(entry) == contents(sources[1] / entry.relative_to(host.workdir))
 
 
+def test_a_result_that_was_lost_for_good_is_made_again(host: Host, worker: Worker) -> None:
+    jobs = host.begin(2, state=CampaignState.ENDED, ended_at=9.0)
+    first = [worker.result(number, job) for number, job in enumerate(jobs)]
+    here = f"nobody@{LOOPBACK}:{worker.workdirs}"
+    host.collect(here)
+    for number, folder in enumerate(first):
+        worker.mark(number).unlink()
+        shutil.rmtree(folder)
+    workdir = Workdir(host.workdir)
+    shutil.rmtree(workdir.entry(jobs[0]))
+    (gap,) = host.collect(here, code=1)["missing"]
+    assert "from a copy of WORKDIR, or `magma-remote graveyard requeue 0` lets it run again" in gap["message"]
+
+    there = call("graveyard", "requeue", "1", code=1).stderr
+    assert f"it is done, and {workdir.entry(jobs[1])} is there: move it out of WORKDIR first" in there
+    assert "The campaign had ended" in call("graveyard", "requeue", "0").stdout
+    (gap,) = host.collect(here, code=1)["missing"]
+    assert (gap["job"], gap["reason"]) == (f"{CONFIG},{jobs[0]}", "waiting")
+    verified = json.loads(call("verify", "--json", str(host.workdir), code=1).stdout)
+    assert [(one["fault"], one["path"]) for one in verified["wrong"]] == [("missing", "ar/afl/libpng/readpng/0")]
+
+    another = Worker(workdirs=host.folder / "others", token="bb")
+    another.open()
+    source = another.result(0, jobs[0])
+    found = host.collect(f"nobody@{LOOPBACK}:{another.workdirs}")
+    assert (found["complete"], found["fetched"]) == (2, [f"{CONFIG},{jobs[0]}"])
+    entry = workdir.entry(jobs[0])
+    assert contents(entry) == contents(source / entry.relative_to(host.workdir))
+    assert json.loads(call("verify", "--json", str(host.workdir)).stdout)["wrong"] == []
+
+
+@pytest.mark.parametrize("what", ["ar", "record"])
+def test_what_a_requeue_of_a_done_job_asks_for(host: Host, worker: Worker, what: str) -> None:
+    (job,) = host.begin(1)
+    worker.result(0, job)
+    host.collect(f"nobody@{LOOPBACK}:{worker.workdirs}")
+    workdir = Workdir(host.workdir)
+    path = workdir.ar if what == "ar" else workdir.record(job)
+    path.rename(host.folder / "aside")
+    said = "is not there: bring it back" if what == "ar" else "is there: move it out of WORKDIR first"
+    assert said in call("graveyard", "requeue", "0", code=1).stderr
+    assert host.states() == [JobState.DONE]
+
+
 def test_a_dead_job_takes_a_late_result_and_the_campaign_stays_ended(host: Host, worker: Worker) -> None:
     jobs = host.begin(3, state=CampaignState.ENDED, ended_at=9.0)
     for number in range(2):

@@ -77,9 +77,21 @@ def test_requeue_refuses_what_is_not_dead(ledger: SqliteLedger) -> None:
     before = states(ledger)
     changes = operations.requeue(ledger, [0, DONE, FIRST_QUEUED])
     assert [why for _, why in changes.refused] == [
-        f"it is not dead but {word}" for word in ("done", "running", "queued")
+        "it is done, and its result is there",
+        "it is not dead but running",
+        "it is not dead but queued",
     ]
     assert (changes.changed, states(ledger)) == ((), before)
+
+
+def test_requeue_of_a_result_that_was_lost(ledger: SqliteLedger) -> None:
+    before = ledger.job(0)
+    assert before
+    changes = operations.requeue(ledger, [0], give_up=lambda job: "" if job == before.job else "no")
+    assert changes.changed == (replace(before, state=JobState.WAITING, attempts=0, run=None),)
+    run = ledger.run(before.run or "")
+    assert run
+    assert (run.state, run.message) == (RunState.DROPPED, "its result was lost, and given up")
 
 
 @pytest.mark.parametrize("state", [CampaignState.ENDED, CampaignState.CANCELLED])

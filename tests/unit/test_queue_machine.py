@@ -189,6 +189,10 @@ class Campaign(RuleBasedStateMachine):
     def a_person_requeues(self, number: int | None) -> None:
         self.world.operate(lambda ledger: operations.requeue(ledger, None if number is None else [number]))
 
+    @rule(number=NUMBER)
+    def a_merged_result_is_lost_and_a_person_requeues(self, number: int) -> None:
+        self.world.operate(lambda ledger: operations.requeue(ledger, [number], give_up=self.world.disks.lose))
+
     @rule(more=st.integers(1, 2), fuzzer=st.sampled_from(["f0", "g0", "g1"]))
     def a_person_extends(self, more: int, fuzzer: str) -> None:
         self.world.extend(more, fuzzer)

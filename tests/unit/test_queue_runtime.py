@@ -110,6 +110,20 @@ def test_a_result_of_a_job_that_was_given_up_is_kept_and_taken_later(tmp_path: P
     assert [entry.state for entry in world.entries()] == [JobState.DONE]
 
 
+def test_a_result_that_was_lost_is_made_again(tmp_path: Path) -> None:
+    world = World(tmp_path, 2)
+    world.start_dispatcher()
+    world.start_worker("w1")
+    world.finish()
+    before = world.disks.merged[0]
+    world.operate(lambda ledger: operations.requeue(ledger, [0], give_up=world.disks.lose))
+    assert [entry.state for entry in world.entries()] == [JobState.WAITING, JobState.DONE]
+    world.start_dispatcher()
+    world.finish()
+    assert [(entry.state, entry.attempts) for entry in world.entries()] == [(JobState.DONE, 1)] * 2
+    assert world.disks.merged[0] != before
+
+
 def test_a_result_that_cannot_be_fetched_is_waited_for_while_its_worker_lives(tmp_path: Path) -> None:
     world = World(tmp_path, 1)
     world.start_dispatcher()

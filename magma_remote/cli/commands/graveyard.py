@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from magma_remote.cli.settings import SETTINGS
 from magma_remote.errors import UsageError
 from magma_remote.model.entries import JobState
 from magma_remote.runtime.dispatcher import operations
+from magma_remote.runtime.workdir.entering import give_up
 
 if TYPE_CHECKING:
     from magma_remote.runtime.dispatcher.operations import Changes, Grave
@@ -66,6 +68,9 @@ def _summary(found: tuple[Grave, ...]) -> str:
 def requeue(jobs: tuple[str, ...], *, every: bool, settings: Path | None) -> None:
     """Let dead jobs run again as if they never had.
 
+    A JOB that is done runs again, too, where its result was lost: where its folder in WORKDIR/ar is gone. One that is
+    damaged is moved away by you first.
+
     \b
     Examples:
       magma-remote graveyard requeue 12 17
@@ -77,7 +82,7 @@ def requeue(jobs: tuple[str, ...], *, every: bool, settings: Path | None) -> Non
         raise UsageError("say which: graveyard requeue JOB..., or graveyard requeue --all")
     with beside(settings, read_only=False) as place:
         numbers = None if every else operations.find_jobs(place.ledger, jobs)
-        changes = operations.requeue(place.ledger, numbers)
+        changes = operations.requeue(place.ledger, numbers, give_up=partial(give_up, place.workdir))
         _tell(changes, "requeued")
         if changes.changed:
             _what_next(place, changes)

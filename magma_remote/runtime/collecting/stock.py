@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,8 +109,10 @@ def _gone(ledger: Ledger, workdir: Workdir, entry: JobEntry) -> str:
             return ""
         parts = (workdir.entry(entry.job), workdir.record(entry.job), manifest_path(workdir, entry.job))
         absent = next((path for path in parts if not path.exists()), None)
+        away = f"move {parts[0]} away, and " if os.path.lexists(parts[0]) else ""
     what = f"{absent} is gone" if absent else f"{parts[0]} is not the result that was merged"
-    return f"it was complete, but {what}: bring it back from a copy of WORKDIR"
+    again = f"{away}`magma-remote graveyard requeue {entry.number}` lets it run again"
+    return f"it was complete, but {what}: bring it back from a copy of WORKDIR, or {again}"
 
 
 def _state(ledger: Ledger, entry: JobEntry, names: Mapping[str, str]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from magma_remote.errors import NoCampaignError, UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from magma_remote.model.entries import CampaignEntry, JobEntry, RunEntry, WorkerEntry
+    from magma_remote.model.jobs import Job
     from magma_remote.ports import Ledger, Queue
 
 _LONGEST_NUMBER = 9  # digits
@@ -87,10 +89,13 @@ def graves(ledger: Ledger) -> tuple[Grave, ...]:
         return tuple(Grave(entry=entry, runs=tuple(of_job)) for entry, of_job in entries if entry)
 
 
-def requeue(ledger: Ledger, numbers: Iterable[int] | None) -> Changes:
+def requeue(
+    ledger: Ledger, numbers: Iterable[int] | None, *, give_up: Callable[[Job], str] = lambda _job: "its result is there"
+) -> Changes:
     """Let dead jobs run again as if they never had, all of them without `numbers`.
 
-    A campaign that has ended is open again. UsageError while it is being cancelled.
+    So does a done one whose result was lost: `give_up` makes room in WORKDIR for another, or says why not. A campaign
+    that has ended is open again. UsageError while it is being cancelled.
     """
     with ledger.transaction():
         campaign = campaign_of(ledger)
@@ -99,18 +104,24 @@ def requeue(ledger: Ledger, numbers: Iterable[int] | None) -> Changes:
                 "the campaign is being cancelled, nothing is sent out any more: wait until it has ended, then requeue "
                 "opens it again"
             )
-        changes = _change(ledger, _entries(ledger, numbers), _revived)
+        changes = _change(ledger, _entries(ledger, numbers), partial(_revived, ledger, give_up))
         if not changes.changed or campaign.state is CampaignState.OPEN:
             return changes
         ledger.save_campaign(replace(campaign, state=CampaignState.OPEN, ended_at=None))
         return replace(changes, reopened=True)
 
 
-def _revived(entry: JobEntry) -> JobEntry | str:
-    if entry.state is not JobState.DEAD:
+def _revived(ledger: Ledger, give_up: Callable[[Job], str], entry: JobEntry) -> JobEntry | str:
+    if entry.state is JobState.DONE:
+        if why := give_up(entry.job):
+            return f"it is done, and {why}"
+        if run := ledger.run(entry.run or ""):
+            ledger.save_run(replace(run, state=RunState.DROPPED, message="its result was lost, and given up"))
+    elif entry.state is not JobState.DEAD:
         return f"it is not dead but {entry.state.value}"
     # its old message, where there still is one, goes when it meets a job that is settled: two runs do no harm
-    return replace(entry, state=JobState.WAITING, attempts=0, avoid=(), queue_id=None, reason=None, message="")
+    waiting = replace(entry, state=JobState.WAITING, attempts=0, avoid=(), queue_id=None, run=None)
+    return replace(waiting, reason=None, message="")
 
 
 def drop(ledger: Ledger, numbers: Iterable[int]) -> Changes:

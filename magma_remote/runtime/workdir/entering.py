@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from magma_remote.model.document import show
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import NAME, Entry, Kind, Manifest, from_wire
 from magma_remote.runtime.files import discard_tree, read_file, replace_file, sync_folder
+from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.manifest import compare
 
 if TYPE_CHECKING:
@@ -45,6 +47,21 @@ def is_entered(workdir: Workdir, run: RunEntry, job: Job) -> bool:
     """Whether this run's result is the trial's, and whole."""
     there = workdir.entry(job).is_dir() and workdir.record(job).is_file()
     return there and _claimant(workdir, job) == run.manifest
+
+
+def give_up(workdir: Workdir, job: Job) -> str:
+    """Make room for another result of a trial whose entry is gone; why not, where it is there. StorageError."""
+    entry = workdir.entry(job)
+    with storage_errors("look at the disk"):
+        if not workdir.ar.is_dir():
+            return f"{workdir.ar} is not there: bring it back, its other results are in it"
+        if os.path.lexists(entry):
+            return f"{entry} is there: move it out of WORKDIR first if it is damaged"
+        # the record, which is entered last, goes first: what is left otherwise is a result that half entered
+        whose = (execution_path(workdir, job), manifest_path(workdir, job))
+        for path in (workdir.record(job), workdir.container_log(job), *whose):
+            path.unlink(missing_ok=True)
+    return ""
 
 
 def _claimant(workdir: Workdir, job: Job) -> str:

@@ -101,6 +101,12 @@ class Disks:
     unreachable: set[str] = field(default_factory=set)
     corrupt: set[str] = field(default_factory=set)
 
+    def lose(self, job: Job) -> str:
+        """A job's result is gone from WORKDIR, and given up; `repeat` is its number."""
+        self.merged.pop(job.repeat, None)
+        self.merges.pop(job.repeat, None)
+        return ""
+
 
 class MemoryResults:
     """`Results` over Disks."""
