@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -28,7 +29,6 @@ from magma_remote.runtime.workdir.origin import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from magma_remote.adapters.sqlite import SqliteLedger
     from magma_remote.model.document import Value
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _SILENCE = 5.0  # seconds before the first word on a terminal, and between two
 _SILENCE_ELSEWHERE = 60.0
 
+STREAM = Path("-")
 WORKDIR = click.argument("workdir", type=NamedPath())
 PROCESSES = click.option(
     "--processes",
@@ -97,15 +98,21 @@ def load_experiment(workdir: Path, *, processes: int | None = None) -> Experimen
 
 
 def experiment_in(file: Path) -> Experiment:
-    """What `summary --all` wrote of a WORKDIR, maybe on another machine; UsageError where it is anything else."""
+    """What `summary --all` wrote of a WORKDIR, maybe on another machine; UsageError where it is anything else.
+
+    `-` is standard input.
+    """
+    named = "standard input" if file == STREAM else str(file)
+    if file == STREAM and sys.stdin.isatty():
+        raise UsageError("- takes what `magma-remote summary --all` writes, from a pipe: standard input is a terminal")
     try:
-        return Experiment.decode(file.read_bytes())
+        return Experiment.decode(sys.stdin.buffer.read() if file == STREAM else file.read_bytes())
     except OSError as error:
-        raise StorageError(f"{file} cannot be read: {error.strerror}") from error
+        raise StorageError(f"{named} cannot be read: {error.strerror}") from error
     except WireError as error:
         raise UsageError(
-            f"{file} is not what `magma-remote summary --all` of this version writes ({error}): name a WORKDIR, or "
-            "write that file anew"
+            f"{named} is not what `magma-remote summary --all` of this version writes ({error}): name a WORKDIR, or "
+            "write that anew"
         ) from error
 
 

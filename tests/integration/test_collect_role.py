@@ -104,7 +104,8 @@ def test_a_command_that_is_not_there_fails(role: Role) -> None:
 def test_without_the_libraries_it_says_where_the_figures_are(role: Role) -> None:
     bare = role.folder / "bare"
     bare.write_text(
-        "#!/bin/sh\necho 'magma-remote: the report needs scipy, not installed here: pip install' >&2\nexit 2\n"
+        "#!/bin/sh\ncat >/dev/null\n"
+        "echo 'magma-remote: the report needs scipy, not installed here: pip install' >&2\nexit 2\n"
     )
     bare.chmod(0o755)
     said = role.play("report", code=0, out=EXPERIMENT.encode().decode(), command=str(bare))

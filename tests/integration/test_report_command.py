@@ -131,6 +131,17 @@ def test_an_odd_trial_is_named_on_the_page(merged: Merged, tmp_path: Path) -> No
     assert "1 trial is here but odd" in page
 
 
+def test_what_comes_through_a_pipe_is_reported(merged: Merged, tmp_path: Path) -> None:
+    told = CliRunner().invoke(cli, ["summary", "--all", str(merged.root)]).stdout
+    arguments = ["report", "-", "-o", str(tmp_path / "out")]
+    assert CliRunner().invoke(cli, arguments, input=told).exit_code == 0
+    assert "<h1>Results</h1>" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "out/data/experiment.json").read_text(encoding="utf-8") == told
+    refused = CliRunner().invoke(cli, arguments, input="{}").exception
+    assert isinstance(refused, UsageError)
+    assert str(refused).startswith("standard input is not what `magma-remote summary --all` of this version writes")
+
+
 def test_a_second_report_replaces_the_first(merged: Merged, tmp_path: Path) -> None:
     report(merged.root, "-o", tmp_path, "--title", "First")
     assert report(merged.root, "-o", tmp_path, "--title", "Second").exit_code == 0

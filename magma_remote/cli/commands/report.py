@@ -13,7 +13,7 @@ from magma_remote.cli.aside import aside
 from magma_remote.cli.paths import NamedPath
 from magma_remote.cli.reading import (
     PROCESSES,
-    WORKDIR,
+    STREAM,
     Progress,
     experiment_in,
     load_experiment,
@@ -33,7 +33,7 @@ _MOST_ODD = 20  # lines on what is in no figure
 
 
 @click.command(short_help="Make a page of statistics and survival curves, and its data.")
-@WORKDIR
+@click.argument("workdir", type=NamedPath(allow_dash=True))
 @click.option(
     "-o",
     "--output",
@@ -50,28 +50,30 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
 
     It says which fuzzer reached and triggered which bugs, how soon, how sure that is, and what is missing. WORKDIR is
     one of `dispatch`, of `quickrun`, or of Magma's own captain; or a file that `summary --all` wrote of one, which a
-    report keeps as DIR/data/experiment.json. It is only read.
+    report keeps as DIR/data/experiment.json, or - for its text from standard input. It is only read.
 
     \b
-    Example:
+    Examples:
       magma-remote report results -o report
+      ssh HOST magma-remote summary --all /WORKDIR | magma-remote report - -o report
 
     Exit code 1 if any trial is missing, or a folder of trials cannot be read: the page is made nevertheless, and names
     it.
     """
+    told = experiment_in(workdir) if workdir == STREAM or workdir.is_file() else None  # whoever pipes it is heard out
     _need_extra()
     from magma_remote.cli.report_table import print_counts  # noqa: PLC0415 - needs the extra, and a second to import
     from magma_remote.report.making import make_report  # noqa: PLC0415 - as above
 
-    if workdir.is_file():
-        experiment, name = experiment_in(workdir), workdir.resolve().stem
+    if told:
+        experiment, name = told, "" if workdir == STREAM else workdir.resolve().stem
     else:
         refuse_results(output, workdir, "a report alone, such as -o report")
         experiment, name = load_experiment(workdir, processes=processes), workdir.resolve().name
     if not (experiment.trials or experiment.missing):
         why = "; ".join((f"{workdir} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
         raise UsageError(f"{why}: there is nothing to report")
-    title = title or f"Results of {name}"
+    title = title or (f"Results of {name}" if name else "Results")
     made = make_report(experiment, output, title=title, on_progress=Progress("Comparing fuzzers, by target"))
     print_counts(made.report, sys.stdout)
     _tell(experiment, made)
