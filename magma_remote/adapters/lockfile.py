@@ -153,7 +153,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _write(descriptor: int, text: str) -> None:
-    with suppress(OSError):  # a full disk must not cost the lock: the name is for people alone
+    with suppress(OSError):  # a full disk must not cost the lock: the name only tells who it is
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode("utf-8", "surrogateescape")[:_MAX_TEXT], 0)
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class MemoryShelf:
     """What a registry holds: `images` maps (name, manifest) to the image's id and recipe.
 
-    Set `up` to False and it does not answer, `full` to True and it takes nothing.
+    Set `up` to False and it does not answer; of the names in `full` it takes nothing.
     """
 
     def __init__(self) -> None:
         self.up = True
-        self.full = False
+        self.full: set[str] = set()
         self.images: dict[tuple[str, str], Pulled] = {}
         self.pushed: list[str] = []
         self.salt = ""
@@ -56,7 +56,7 @@ class MemoryRegistry:
     def push(self, image: str, name: str, tag: str) -> str:
         """See `Registry.push`: equal images have equal digests, as long as nobody changes the server's `salt`."""
         self._check()
-        if self.server.full:
+        if name in self.server.full:
             raise RegistryError(f"the registry at {self.address} has no space left on its device")
         manifest = f"sha256:{hashlib.sha256(f'{image}{self.server.salt}'.encode()).hexdigest()}"
         recipe = next((digest for digest, found in self._runner.built.items() if found == image), "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from magma_remote.adapters import claims
 from magma_remote.errors import StorageError
 from magma_remote.runtime.affinity import keep_off, with_children
+from magma_remote.runtime.signals import held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,8 @@ def _stepping_aside() -> Iterator[None]:
     allowed = frozenset(os.sched_getaffinity(0))
     _step(allowed)
     over = Event()
-    Thread(target=_again, args=(allowed, over), name="aside", daemon=True).start()
+    with held_back():  # for good in that thread: a signal that it took would come in the midst of a `held_back` of ours
+        Thread(target=_again, args=(allowed, over), name="aside", daemon=True).start()
     try:
         yield
     finally:

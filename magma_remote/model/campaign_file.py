@@ -114,9 +114,9 @@ def _check_keys(members: Mapping[str, Node], findings: Findings) -> None:
 
 
 def left_out(settings: Mapping[str, object]) -> dict[str, str | int | bool]:
-    """What keys stand for that a campaign file with these keys leaves out; of no file, nothing."""
+    """What keys stand for that a campaign file with these keys leaves out; nothing where they are no whole file's."""
     given = {*settings, "WORKER_MODE"} if "WORKER_POOL" in settings else settings.keys()
-    return {key: value for key, value in DEFAULTS.items() if settings and key not in given}
+    return {key: value for key, value in DEFAULTS.items() if "REPEAT" in settings and key not in given}
 
 
 def _captain_hint(key: str) -> str:

@@ -46,8 +46,8 @@ def make_report(
 ) -> Made:
     """Write the page and its data into `folder`, made where it is missing; files of an earlier report are replaced.
 
-    Where it cannot be written (StorageError) the earlier report is still whole. `on_progress` is told how many targets
-    of how many are done.
+    Where there is no room for it (StorageError) the earlier report is still whole. `on_progress` is told how many
+    targets of how many are done.
     """
     report = analyse(experiment, on_progress)
     data = folder / "data"

@@ -7,18 +7,18 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from magma_remote.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-# Folders in folders that `rm` removes all the same: more than files may be open, or than a path may be long.
+# Of folders in folders: more than files may be open, or than a path may be long.
 _TOO_DEEP = (errno.EMFILE, errno.ENAMETOOLONG)
 
 
@@ -116,15 +116,28 @@ def remove_tree(folder: Path) -> None:
     except (OSError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno not in _TOO_DEEP:
             raise
-        done = subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise OSError(errno.EIO, done.stderr.strip() or "rm failed", str(folder)) from error
+        _flatten(folder)
+        shutil.rmtree(folder)
 
 
 def discard_tree(folder: Path) -> None:
     """`remove_tree` of what nobody needs: whatever of it cannot be removed stays."""
     with suppress(OSError):
         remove_tree(folder)
+
+
+def _flatten(folder: Path) -> None:
+    """Have every folder that is anywhere in it directly in it: no path is long, and nothing recurses."""
+    own = uuid4().hex
+    waiting = [folder]
+    count = 0
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            inner = [Path(one) for one in found if one.is_dir(follow_symlinks=False)]
+        for path in inner:
+            _open_up(path)
+            waiting.append(path.rename(folder / f"{own}.{count}"))
+            count += 1
 
 
 def _open_up(folder: Path) -> None:

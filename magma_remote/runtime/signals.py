@@ -41,7 +41,10 @@ def outlast() -> None:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Signals wait for the end of this; a process that is forked in it begins so, and hears none: see `deaf`."""
+    """Signals wait for the end of this, where this thread alone hears any.
+
+    A thread that is started in it hears none; a process that is forked in it neither, until it is `deaf`.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield

@@ -16,6 +16,7 @@ from magma_remote.adapters.sqlite import SqliteLedger
 _READER = """
 import os, sys, time
 from pathlib import Path
+from magma_remote.cli.aside import aside
 from magma_remote.cli.reading import ledger_of
 from magma_remote.runtime.workdir.parallel import each
 
@@ -24,9 +25,13 @@ def act(number):
         os.kill(os.getppid(), int(sys.argv[2])) if sys.argv[3] == "first" else os.killpg(0, int(sys.argv[2]))
     time.sleep(0.2)
 
-with ledger_of(Path(sys.argv[1])):
-    assert os.listdir(os.environ["TMPDIR"])
-    each(act, range(8), processes=2)
+@aside
+def read():
+    with ledger_of(Path(sys.argv[1])):
+        assert os.listdir(os.environ["TMPDIR"])
+        each(act, range(8), processes=2)
+
+read()
 """
 
 

@@ -92,17 +92,23 @@ def test_a_fuzzers_socket_and_pipe_cost_no_trial(shared: Path, workdir: Workdir,
     assert workdir.entry(JOB).is_dir()
 
 
-def test_folders_deeper_than_python_recurses(shared: Path, workdir: Workdir) -> None:
+@pytest.mark.parametrize("plain", [False, True], ids=["tar", "plain"])
+def test_folders_deeper_than_python_recurses(shared: Path, workdir: Workdir, *, plain: bool) -> None:
     deepest = shared.joinpath(*["d"] * 1_500)
     inner = "./" + "d/" * 1_500
     for count in range(1, 1_501):
         shared.joinpath(*["d"] * count).mkdir()
     (deepest / "crash").write_text("x")
-    publish(shared, workdir, JOB, plain=False)
-    with tarfile.open(workdir.entry(JOB) / "ball.tar") as tar:
-        assert f"{inner}crash" in tar.getnames()
-    remove_tree(shared)
-    assert not shared.exists()
+    publish(shared, workdir, JOB, plain=plain)
+    entry = workdir.entry(JOB)
+    if plain:
+        assert (entry / f"{inner}crash").read_text() == "x"
+    else:
+        with tarfile.open(entry / "ball.tar") as tar:
+            assert f"{inner}crash" in tar.getnames()
+    for folder in (shared, entry):  # pytest's own way ends at 1,000 folders in folders
+        remove_tree(folder)
+        assert not folder.exists()
 
 
 def _assert_untouched(shared: Path, workdir: Workdir) -> None:

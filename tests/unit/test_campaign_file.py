@@ -45,7 +45,8 @@ def test_defaults_are_told_of_what_a_file_leaves_out() -> None:
     assert left_out({}) == {}
     assert left_out({"REPEAT": 1, **DEFAULTS}) == {}
     assert left_out({"REPEAT": 1, **DEFAULTS, "POLL": 9} | {"ISAN": True}) == {}
-    pooled = left_out({"WORKER_POOL": [1]})
+    assert left_out({"TIMEOUT": "1m", "POLL": 5}) == {}, "a quickrun notes what its trials share, and no more"
+    pooled = left_out({"REPEAT": 1, "WORKER_POOL": [1]})
     assert pooled.keys() == DEFAULTS.keys() - {"WORKER_MODE"}
     assert pooled["CANARY_MODE"] == 1
 

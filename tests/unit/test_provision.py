@@ -119,7 +119,7 @@ def test_a_campaign_that_has_all_images_goes_on_while_the_registry_is_away(host:
         host.registry.server.up = False
     else:
         host.registry.server.images.clear()
-        host.registry.server.full = True
+        host.registry.server.full = {"magma/afl/libpng"}
     given = host.supply()
     assert given.away
     assert (given.images, given.missing) == (before.images, frozenset())

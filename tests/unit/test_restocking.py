@@ -224,12 +224,29 @@ def test_a_registry_that_takes_nothing_is_asked_on_and_the_log_is_not_filled(hos
     desk = Desk(host)
     desk.warnings()
     host.registry.server.images.clear()
-    host.registry.server.full = True
-    assert "no space left" in desk.warnings(EVERY_SECONDS + 4 * SOON_SECONDS)["registry"]
-    assert sum("pushing it again" in note for note in host.reporter.notes) == 1
-    host.registry.server.full = False
-    assert desk.warnings(SOON_SECONDS) == {}
+    host.registry.server.full = {"magma/afl/libpng", "magma/afl/libtiff"}
+    said = desk.warnings(2 * EVERY_SECONDS + 4 * SOON_SECONDS)
+    assert list(said) == ["image afl/libpng", "image afl/libtiff"]
+    assert all("no space left" in text for text in said.values())
+    assert sum("pushing it again" in note for note in host.reporter.notes) == 2
+    host.registry.server.full = set()
+    assert desk.warnings(EVERY_SECONDS) == {}
     assert len(host.registry.server.images) == 2
+
+
+def test_an_image_that_there_is_no_room_for_keeps_no_other_out_and_is_not_tried_all_the_time(host: Host) -> None:
+    desk = Desk(host)
+    desk.warnings()
+    host.registry.server.images.clear()
+    host.registry.server.full = {"magma/afl/libpng"}
+    desk.cannot_pull(PNG)
+    desk.cannot_pull(TIFF)
+    assert list(desk.warnings(EVERY_SECONDS / 2)) == ["image afl/libpng"]
+    assert [name for name, _ in host.registry.server.images] == ["magma/afl/libtiff"]
+    host.registry.server.full = set()
+    desk.cannot_pull(PNG)
+    assert list(desk.warnings(SOON_SECONDS)) == ["image afl/libpng"], "a push is no small request"
+    assert desk.warnings(EVERY_SECONDS) == {}
 
 
 def test_a_defect_is_said_and_ends_no_dispatcher(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,8 +119,9 @@ class Dispatcher:
             done = 0
         else:
             self._gone = ""
-        self._watching.look(self._troubles(), hearing=not self._gone)
-        self._forecast.look()
+        if not self.finished:  # its last step has cleared what needed a person
+            self._watching.look(self._troubles(), hearing=not self._gone)
+            self._forecast.look()
         return done
 
     def _troubles(self) -> dict[str, str]:

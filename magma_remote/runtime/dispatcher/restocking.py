@@ -85,7 +85,11 @@ class Restocking:
         if not self._is_known:
             return self._pins
         said = " ".join(_unfit(self._ledger.workers()))
-        due = {pin.image.pair: pin for pin in self._pins if pin.image.manifest in said}
+        due = {
+            pin.image.pair: pin
+            for pin in self._pins
+            if pin.image.manifest in said and pin.image.pair not in self._restoring.stuck
+        }
         if self._pins and now - self._asked_in_turn_at >= EVERY_SECONDS:
             self._asked_in_turn_at = now
             self._turn = (self._turn + 1) % len(self._pins)

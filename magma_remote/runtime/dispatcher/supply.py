@@ -83,8 +83,10 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     except (EngineGoneError, RegistryError) as error:
         if not has_all:
             raise
-        images = tuple(pin.image for pair, pin in known.items() if pair in left | dead)
-        return Supply(images=images, owner=owner, missing=frozenset(dead - known.keys()), away=str(error))
+        wanted = left | {_pair(entry) for entry in ledger.jobs(JobState.DEAD) if entry.reason is not Reason.DROPPED}
+        images = tuple(pin.image for pair, pin in known.items() if pair in wanted)
+        without = frozenset(dead - {image.pair for image in images})
+        return Supply(images=images, owner=owner, missing=without, away=str(error))
     there = [each for each in again if each.state is ImageState.PRESENT]
     pins = [each.pin for each in (*provided, *there) if each.pin]
     failed = {each.pair: each.message for each in provided if each.pin is None}
@@ -94,6 +96,10 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
     images = tuple(pin.image for pin in pins)
     missing = (left | dead) - {image.pair for image in images}
     return Supply(images=images, owner=owner, missing=frozenset(missing))
+
+
+def _pair(entry: JobEntry) -> Pair:
+    return entry.job.fuzzer, entry.job.target
 
 
 def _provided(provision: Provision, pairs: Sequence[Pair], *, has_all: bool) -> Sequence[Provided]:
@@ -116,7 +122,7 @@ def bury(ledger: Ledger, entries: Iterable[JobEntry], why: Mapping[Pair, str]) -
     """Within a transaction: let jobs be dead that have no image; their numbers."""
     gone: dict[Pair, list[int]] = {}
     for entry in entries:
-        pair = (entry.job.fuzzer, entry.job.target)
+        pair = _pair(entry)
         if pair in why:
             ledger.save_job(replace(entry, state=JobState.DEAD, reason=Reason.IMAGE, message=why[pair]))
             gone.setdefault(pair, []).append(entry.number)
@@ -127,7 +133,7 @@ def bury(ledger: Ledger, entries: Iterable[JobEntry], why: Mapping[Pair, str]) -
 
 def bury_late(ledger: Ledger, entries: Sequence[JobEntry], missing: frozenset[Pair]) -> frozenset[int]:
     """Jobs that somebody has put back while their images are missing, and nothing builds them; their numbers."""
-    if not any((entry.job.fuzzer, entry.job.target) in missing for entry in entries):
+    if not any(_pair(entry) in missing for entry in entries):
         return frozenset()
     with ledger.transaction():
         now = [found for entry in entries if (found := ledger.job(entry.number)) and found.state is JobState.WAITING]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magma_remote.errors import BusyError, LostImageError
+from magma_remote.errors import BusyError, LostImageError, RegistryError
 from magma_remote.model.image import Recipe
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Restoring:
         self._alone = alone
         self._told: set[Pair] = set()
         self._other: dict[Pair, str] = {}
+        self.stuck: frozenset[Pair] = frozenset()
+        """Those whose last push failed: a next one is no small request, and takes the machine from trials meanwhile."""
 
     def lost(self, pins: Iterable[PinEntry]) -> list[PinEntry]:
         """Those that the registry does not have; RegistryError and EngineError where nobody can tell."""
@@ -71,6 +73,10 @@ class Restoring:
             self.push(pin)
         except LostImageError as error:
             return str(error)
+        except RegistryError as error:  # the others may go in all the same
+            self.stuck |= {pin.image.pair}
+            return f"the registry has lost the image {pin.image.name}, and it cannot be pushed again: {error}"
+        self.stuck -= {pin.image.pair}
         return ""
 
     def push(self, pin: PinEntry) -> None:
@@ -79,7 +85,7 @@ class Restoring:
         if pair in self._other:
             raise LostImageError(self._other[pair])
         recipe = Recipe(fuzzer=pair[0], target=pair[1], build_args={}, digest=pin.recipe)
-        image = self._runner.find(recipe) or self._runner.image_id(pin.image.reference(registry))
+        image = self._runner.image_id(pin.image.reference(registry)) or self._runner.find(recipe)
         if image is None:
             raise LostImageError(_LOST.format(name=recipe.tag, registry=registry))
         if pair not in self._told:  # a push that fails is tried again and again

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from magma_remote.model.layout import TARBALL, trial_key
 from magma_remote.runtime.files import discard_tree, sync_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from magma_remote.model.jobs import Job
     from magma_remote.model.layout import Workdir
 
@@ -29,7 +30,7 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
         discard_tree(staged)
         staged.mkdir(parents=True)
         if plain:
-            shutil.copytree(shared, staged, symlinks=True, dirs_exist_ok=True, ignore=_without_content)
+            _copy(shared, staged)
         else:
             _tar(shared, staged / TARBALL)
         entry.parent.mkdir(parents=True, exist_ok=True)
@@ -40,10 +41,22 @@ def publish(shared: Path, workdir: Workdir, job: Job, *, plain: bool) -> None:
         raise StorageError(f"{entry} could not be written: {error.strerror or error}") from error
 
 
-def _without_content(folder: str, names: list[str]) -> list[str]:
-    """Sockets, pipes and devices: copying one fails, or waits for somebody who writes into it."""
-    modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
-    return [name for name, mode in modes.items() if not (S_ISREG(mode) or S_ISDIR(mode) or S_ISLNK(mode))]
+def _copy(shared: Path, staged: Path) -> None:
+    """All that has content: to copy a pipe would wait for somebody who writes into it, and a socket cannot be copied.
+
+    It is no recursion, for folders in folders may be deeper than Python recurses; nor is `_tar`.
+    """
+    folders = ["."]
+    for folder in folders:
+        for path in (shared / folder).iterdir():
+            name, mode = f"{folder}/{path.name}", path.lstat().st_mode
+            if S_ISDIR(mode):
+                (staged / name).mkdir()
+                folders.append(name)
+            elif S_ISREG(mode) or S_ISLNK(mode):
+                shutil.copy2(path, staged / name, follow_symlinks=False)
+    for folder in reversed(folders):  # a closed one takes nothing more
+        shutil.copystat(shared / folder, staged / folder)
 
 
 def _tar(shared: Path, tarball: Path) -> None:
@@ -51,7 +64,7 @@ def _tar(shared: Path, tarball: Path) -> None:
     with tarball.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
             waiting = ["."]
-            while waiting:  # not `recursive`: folders in folders may be deeper than Python recurses
+            while waiting:
                 name = waiting.pop()
                 path = shared / name
                 tar.add(path, arcname=name, recursive=False, filter=lambda member: _readable(shared, member))

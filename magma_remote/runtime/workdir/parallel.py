@@ -49,7 +49,7 @@ def _outcomes(act: Callable[[Thing], Outcome], things: Sequence[Thing], processe
     if processes <= 1:
         yield from map(act, things)
         return
-    # fork: this process has no threads of its own here, and what it has imported is there at once
+    # fork: what this process has imported is there at once, and no other thread of it takes locks that a reader needs
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("fork"), initializer=_belong_to, initargs=(os.getpid(),)
     )
