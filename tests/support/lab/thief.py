@@ -27,7 +27,7 @@ try:
 except OSError as error:
     print("error:", error)
 finally:
-    process.terminate()
+    process.kill()  # ssh may miss a SIGTERM that comes just before it waits
     process.wait()
 """
 
