@@ -103,8 +103,9 @@ def experiment_in(file: Path) -> Experiment:
     `-` is standard input.
     """
     named = "standard input" if file == STREAM else str(file)
-    if file == STREAM and sys.stdin.isatty():
-        raise UsageError("- takes what `magma-remote summary --all` writes, from a pipe: standard input is a terminal")
+    if file == STREAM and (sys.stdin is None or sys.stdin.isatty()):
+        how = "closed" if sys.stdin is None else "a terminal"
+        raise UsageError(f"- takes what `magma-remote summary --all` writes, from a pipe: standard input is {how}")
     try:
         return Experiment.decode(sys.stdin.buffer.read() if file == STREAM else file.read_bytes())
     except OSError as error:

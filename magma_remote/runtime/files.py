@@ -136,7 +136,8 @@ def _flatten(folder: Path) -> None:
             inner = [Path(one) for one in found if one.is_dir(follow_symlinks=False)]
         for path in inner:
             _open_up(path)
-            waiting.append(path.rename(folder / f"{own}.{count}"))
+            with suppress(OSError):  # what cannot go is told at the end
+                waiting.append(path.rename(folder / f"{own}.{count}"))
             count += 1
 
 

@@ -166,10 +166,10 @@ def test_a_result_that_was_lost_for_good_is_made_again(host: Host, worker: Worke
     there = call("graveyard", "requeue", "1", code=1).stderr
     assert f"it is done, and {workdir.entry(jobs[1])} is there: move it out of WORKDIR first" in there
     assert "The campaign had ended" in call("graveyard", "requeue", "0").stdout
+    assert _wrongs(host) == [("missing", "ar/afl/libpng/readpng/0")], "manifest.json still tells of the one before"
     (gap,) = host.collect(here, code=1)["missing"]
     assert (gap["job"], gap["reason"]) == (f"{CONFIG},{jobs[0]}", "waiting")
-    verified = json.loads(call("verify", "--json", str(host.workdir), code=1).stdout)
-    assert [(one["fault"], one["path"]) for one in verified["wrong"]] == [("missing", "ar/afl/libpng/readpng/0")]
+    assert _wrongs(host) == [("missing", "ar/afl/libpng/readpng/0")]
 
     another = Worker(workdirs=host.folder / "others", token="bb")
     another.open()
@@ -178,20 +178,41 @@ def test_a_result_that_was_lost_for_good_is_made_again(host: Host, worker: Worke
     assert (found["complete"], found["fetched"]) == (2, [f"{CONFIG},{jobs[0]}"])
     entry = workdir.entry(jobs[0])
     assert contents(entry) == contents(source / entry.relative_to(host.workdir))
-    assert json.loads(call("verify", "--json", str(host.workdir)).stdout)["wrong"] == []
+    assert _wrongs(host, code=0) == []
 
 
-@pytest.mark.parametrize("what", ["ar", "record"])
+def _wrongs(host: Host, *, code: int = 1) -> list[tuple[str, str]]:
+    verified = json.loads(call("verify", "--json", str(host.workdir), code=code).stdout)
+    # whose build log of the two stands there is chance: these results have one each, under one name
+    return [(one["fault"], one["path"]) for one in verified["wrong"] if "_build_" not in one["path"]]
+
+
+@pytest.mark.parametrize("what", ["ar", "record", "link"])
 def test_what_a_requeue_of_a_done_job_asks_for(host: Host, worker: Worker, what: str) -> None:
     (job,) = host.begin(1)
     worker.result(0, job)
     host.collect(f"nobody@{LOOPBACK}:{worker.workdirs}")
     workdir = Workdir(host.workdir)
-    path = workdir.ar if what == "ar" else workdir.record(job)
+    path = {"ar": workdir.ar, "record": workdir.record(job), "link": workdir.ar / "afl"}[what]
     path.rename(host.folder / "aside")
-    said = "is not there: bring it back" if what == "ar" else "is there: move it out of WORKDIR first"
+    if what == "link":
+        path.symlink_to(host.folder / "nowhere")
+    said = {"ar": "is not there: bring it back", "record": "is there: move it out", "link": "leads nowhere"}[what]
     assert said in call("graveyard", "requeue", "0", code=1).stderr
     assert host.states() == [JobState.DONE]
+    assert workdir.container_log(job).exists()
+
+
+def test_no_result_is_given_up_while_a_command_enters_some(host: Host, worker: Worker) -> None:
+    (job,) = host.begin(1)
+    worker.result(0, job)
+    host.collect(f"nobody@{LOOPBACK}:{worker.workdirs}")
+    shutil.rmtree(Workdir(host.workdir).entry(job))
+    with claims.workdir_lock(host.workdir, task="collect"):
+        busy = call("graveyard", "requeue", "0", code=1).exception
+    assert "magma-remote collect" in str(busy)
+    assert host.states() == [JobState.DONE]
+    assert Workdir(host.workdir).record(job).exists()
 
 
 def test_a_dead_job_takes_a_late_result_and_the_campaign_stays_ended(host: Host, worker: Worker) -> None:

@@ -211,7 +211,21 @@ def test_what_is_lost_matters_only_to_jobs_that_are_left(host: Host) -> None:
     host.settle(2, JobState.DEAD)
     given = host.supply()
     assert given.images == ()
-    assert given.missing == {TIFF}
+    assert given.missing == {PNG, TIFF}
+
+
+def test_a_lost_result_of_a_pair_that_was_done_waits_for_the_next_dispatcher(host: Host) -> None:
+    host.supply()
+    for number in (0, 1):
+        host.settle(number, JobState.DONE)
+    given = host.supply()
+    assert [image.pair for image in given.images] == [TIFF], "a pair whose jobs are all done needs none"
+    operations.requeue(host.ledger, [0], give_up=lambda _: "")
+    assert bury_late(host.ledger, list(host.ledger.jobs(JobState.WAITING)), given.missing) == {0}
+    operations.requeue(host.ledger, [0])
+    again = host.supply()
+    assert {image.pair for image in again.images} == {PNG, TIFF}
+    assert host.states() == [JobState.WAITING, JobState.DONE, JobState.WAITING]
 
 
 def test_a_campaign_goes_on_while_its_own_trials_are_in_the_way_of_a_build(host: Host) -> None:

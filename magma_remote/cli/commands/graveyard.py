@@ -18,6 +18,7 @@ from magma_remote.runtime.dispatcher import operations
 from magma_remote.runtime.workdir.entering import give_up
 
 if TYPE_CHECKING:
+    from magma_remote.model.jobs import Job
     from magma_remote.runtime.dispatcher.operations import Changes, Grave
 
 _SHOWN = 20  # jobs that are named one by one
@@ -82,11 +83,17 @@ def requeue(jobs: tuple[str, ...], *, every: bool, settings: Path | None) -> Non
         raise UsageError("say which: graveyard requeue JOB..., or graveyard requeue --all")
     with beside(settings, read_only=False) as place:
         numbers = None if every else operations.find_jobs(place.ledger, jobs)
-        changes = operations.requeue(place.ledger, numbers, give_up=partial(give_up, place.workdir))
+        changes = operations.requeue(place.ledger, numbers, give_up=partial(_give_up, place))
         _tell(changes, "requeued")
         if changes.changed:
             _what_next(place, changes)
     _end(changes)
+
+
+def _give_up(place: Beside, job: Job) -> str:
+    """See `give_up`; BusyError where another command may be about to enter a result of that job."""
+    place.refuse_second()
+    return give_up(place.workdir, job)
 
 
 def _what_next(place: Beside, changes: Changes) -> None:

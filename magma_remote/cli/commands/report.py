@@ -71,7 +71,8 @@ def report(*, workdir: Path, output: Path, title: str | None, processes: int | N
         refuse_results(output, workdir, "a report alone, such as -o report")
         experiment, name = load_experiment(workdir, processes=processes), workdir.resolve().name
     if not (experiment.trials or experiment.missing):
-        why = "; ".join((f"{workdir} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
+        of = "standard input" if workdir == STREAM else workdir
+        why = "; ".join((f"{of} holds no trial yet, and none is known to be missing", *experiment.problems[:1]))
         raise UsageError(f"{why}: there is nothing to report")
     title = title or (f"Results of {name}" if name else "Results")
     made = make_report(experiment, output, title=title, on_progress=Progress("Comparing fuzzers, by target"))

@@ -194,8 +194,10 @@ class Collecting:
     def _end_merge(self, number: int, error: MagmaRemoteError | None) -> None:
         job = self._ledger.job(number)
         run = self._ledger.run(job.run or "") if job else None
-        if isinstance(error, StorageError) or job is None or run is None:
+        if isinstance(error, StorageError) or job is None:
             raise error or AssertionError(number)
+        if run is None:  # a person has given this result up meanwhile
+            return
         if error:
             self._not_merged(job, run, error)
             return

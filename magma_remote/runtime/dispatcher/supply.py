@@ -85,8 +85,7 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
             raise
         wanted = left | {_pair(entry) for entry in ledger.jobs(JobState.DEAD) if entry.reason is not Reason.DROPPED}
         images = tuple(pin.image for pair, pin in known.items() if pair in wanted)
-        without = frozenset(dead - {image.pair for image in images})
-        return Supply(images=images, owner=owner, missing=without, away=str(error))
+        return Supply(images=images, owner=owner, missing=_without(ledger, images), away=str(error))
     there = [each for each in again if each.state is ImageState.PRESENT]
     pins = [each.pin for each in (*provided, *there) if each.pin]
     failed = {each.pair: each.message for each in provided if each.pin is None}
@@ -94,8 +93,12 @@ def supply(ledger: Ledger, provision: Provision, pairs: Iterable[Pair], owner: O
         ledger.save_pins(pins)
         bury(ledger, ledger.jobs(JobState.WAITING, JobState.QUEUED), failed)
     images = tuple(pin.image for pin in pins)
-    missing = (left | dead) - {image.pair for image in images}
-    return Supply(images=images, owner=owner, missing=frozenset(missing))
+    return Supply(images=images, owner=owner, missing=_without(ledger, images))
+
+
+def _without(ledger: Ledger, images: Iterable[PinnedImage]) -> frozenset[Pair]:
+    """Pairs that no worker has an image of: those whose jobs are all done, too, for a person may let one run again."""
+    return frozenset({(pair.fuzzer, pair.target) for pair in ledger.pairs()} - {image.pair for image in images})
 
 
 def _pair(entry: JobEntry) -> Pair:

@@ -55,7 +55,10 @@ class Restoring:
 
     def lost(self, pins: Iterable[PinEntry]) -> list[PinEntry]:
         """Those that the registry does not have; RegistryError and EngineError where nobody can tell."""
-        return [pin for pin in pins if not self._registry.has(pin.image)]
+        asked = tuple(pins)
+        lost = [pin for pin in asked if not self._registry.has(pin.image)]
+        self.stuck -= {pin.image.pair for pin in asked} - {pin.image.pair for pin in lost}
+        return lost
 
     def restore(self, lost: Sequence[PinEntry]) -> dict[Pair, str]:
         """Push them again; why one is still not there, by its pair. Errors as above where registry or engine fail."""
@@ -73,7 +76,8 @@ class Restoring:
             self.push(pin)
         except LostImageError as error:
             return str(error)
-        except RegistryError as error:  # the others may go in all the same
+        except RegistryError as error:
+            self._registry.has(pin.image)  # raises where the registry is away: then nobody else's turn is it now
             self.stuck |= {pin.image.pair}
             return f"the registry has lost the image {pin.image.name}, and it cannot be pushed again: {error}"
         self.stuck -= {pin.image.pair}

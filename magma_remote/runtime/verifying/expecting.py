@@ -222,6 +222,8 @@ class _Place:
         expected = Expected(job=entry.job, done=done, why=why, manifests=by_ledger, execution=entry.run or "")
         if not (by_manifest and by_manifest.done and by_manifest.line):
             return expected
+        if not over and by_manifest.execution not in {"", entry.run}:  # it tells of a result that was given up since
+            return expected
         told = self._told(entry)
         if not over:  # a worker may have another name by now
             told["worker_name"] = by_manifest.line.get("worker_name")

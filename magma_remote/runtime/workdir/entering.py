@@ -15,7 +15,7 @@ from magma_remote.errors import CorruptError
 from magma_remote.model.document import show
 from magma_remote.model.layout import trial_key
 from magma_remote.model.manifest import NAME, Entry, Kind, Manifest, from_wire
-from magma_remote.runtime.files import discard_tree, read_file, replace_file, sync_folder
+from magma_remote.runtime.files import discard_tree, read_file, replace_file, sync_file_system, sync_folder
 from magma_remote.runtime.storage import storage_errors
 from magma_remote.runtime.workdir.manifest import compare
 
@@ -55,12 +55,19 @@ def give_up(workdir: Workdir, job: Job) -> str:
     with storage_errors("look at the disk"):
         if not workdir.ar.is_dir():
             return f"{workdir.ar} is not there: bring it back, its other results are in it"
-        if os.path.lexists(entry):
+        try:
+            entry.lstat()  # a disk that fails is no word that it is gone
+        except FileNotFoundError:
+            above = next(folder for folder in entry.parents if os.path.lexists(folder))
+            if not above.is_dir():
+                return f"{above} leads nowhere: bring back what was there, or remove it"
+        else:
             return f"{entry} is there: move it out of WORKDIR first if it is damaged"
         # the record, which is entered last, goes first: what is left otherwise is a result that half entered
         whose = (execution_path(workdir, job), manifest_path(workdir, job))
         for path in (workdir.record(job), workdir.container_log(job), *whose):
             path.unlink(missing_ok=True)
+        sync_file_system(workdir.root)
     return ""
 
 
