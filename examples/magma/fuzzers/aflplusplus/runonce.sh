@@ -8,5 +8,5 @@
 # ARGS is a list of words.
 # shellcheck disable=SC2206
 args=(${ARGS:-@@})
-timeout -s KILL --preserve-status 0.1s "$OUT/$PROGRAM" "${args[@]//@@/$1}" < "$1"
+timeout -s KILL --preserve-status 2s "$OUT/$PROGRAM" "${args[@]//@@/$1}" < "$1"
 test $? -lt 128
