@@ -72,7 +72,8 @@ def shared(tmp_path: Path) -> Path:
 
 def run(shared: Path, workdir: Workdir, findings: Iterable[bytes], content: bytes = b"inside") -> int:
     """Extract in a container that has these findings, and this content for each file that it is asked for."""
-    scripts = {"findings.sh": tuple(findings), "head -c": (content[:3], content[3:])}
+    found = tuple(findings)
+    scripts = {"findings.sh": (*found, f"\0{len(found)}\0".encode()), "head -c": (content[:3], content[3:])}
     runner = MemoryRunner(lambda _spec: Script(scripts=scripts))
     spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
     return extract(runner, runner.create(spec), shared, workdir.pocs, JOB).new
@@ -121,6 +122,13 @@ def test_a_case_that_two_trials_find_at_one_time_is_new_once(
     assert list(pocs(workdir).values()) == [b"one"]
 
 
+def test_what_was_cut_short_is_no_extraction(shared: Path, workdir: Workdir) -> None:
+    runner = MemoryRunner(lambda _spec: Script(scripts={"findings.sh": (finding("/magma_shared/findings/1"),)}))
+    spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
+    with pytest.raises(EngineError, match="was cut short"):
+        extract(runner, runner.create(spec), shared, workdir.pocs, JOB)
+
+
 def test_a_case_elsewhere_is_read_in_the_container(shared: Path, workdir: Workdir) -> None:
     run(shared, workdir, [finding("/tmp/crash one")])
     assert list(pocs(workdir).values()) == [b"inside"]
@@ -155,7 +163,7 @@ def test_a_poc_that_cannot_be_written(shared: Path, workdir: Workdir) -> None:
 
 def test_extraction_comes_after_the_archive(lab: Lab) -> None:
     lab.settings(poc_extract=True)
-    lab.script = Script(scripts={"findings.sh": (finding("/magma_shared/monitor/5"),)})
+    lab.script = Script(scripts={"findings.sh": (finding("/magma_shared/monitor/5"), b"\x001\0")})
     lab.run()
     assert sorted(result.pocs or 0 for result in lab.results) == [0, 0, 1]
     commands = [spec.command for spec in lab.runner.created]
@@ -195,7 +203,7 @@ def test_a_case_that_cannot_be_kept_is_named(
                 raise EngineError("exit code 1")
             yield from super().execute(container, script)
 
-    scripts = {"findings.sh": (finding(file), finding("/magma_shared/findings/1")), "head -c": (content,)}
+    scripts = {"findings.sh": (finding(file), finding("/magma_shared/findings/1"), b"\x002\0"), "head -c": (content,)}
     runner = Refusing(lambda _spec: Script(scripts=scripts))
     spec = ContainerSpec(image="x", shared=shared, cpus=(0,), environment={}, labels={}, command=("sleep",))
     found = extract(runner, runner.create(spec), shared, workdir.pocs, JOB)

@@ -174,7 +174,7 @@ def test_an_engine_that_restarts_costs_nothing(desk: Desk) -> None:
         if failures:
             raise failures.pop()
 
-    desk.scripts = {"afl0": Script(at={"execute": once})}
+    desk.scripts = {"afl0": Script(scripts={"findings.sh": (b"\x000\0",)}, at={"execute": once})}
     assert not desk.run().failed
 
 

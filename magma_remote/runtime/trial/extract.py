@@ -96,6 +96,8 @@ def extract(runner: Runner, container: str, shared: Path, folder: Path, job: Job
             case=_readable(file),
         )
         found.setdefault(path.name, poc)
+    if findings is None:
+        raise EngineError("what its container said was cut short: not every test case is known to have been tried")
     return Extraction(
         findings=findings, pocs=tuple(sorted(found.values(), key=_key)), new=new, problems=tuple(problems)
     )
