@@ -50,12 +50,12 @@ _SCRIPT = r"""
 
 @dataclass(frozen=True, kw_only=True)
 class Extraction:
-    """`findings` counts the test cases that were tried, None where the container did not say.
+    """`findings` counts the test cases that were tried.
 
     `pocs` are this trial's, each once; `new` of them were not in `poc/` before. `problems` are lines for people.
     """
 
-    findings: int | None
+    findings: int
     pocs: tuple[Poc, ...]
     new: int
     problems: tuple[str, ...] = ()
@@ -67,7 +67,8 @@ def extract(runner: Runner, container: str, shared: Path, folder: Path, job: Job
     EngineError where the container fails, StorageError where a PoC cannot be written. A test case that cannot be read
     is a problem, and the others go on.
     """
-    findings, new = None, 0
+    findings: int | None = None
+    new = 0
     found: dict[str, Poc] = {}
     problems: list[str] = []
     for file, said in _pairs(runner.execute(container, _SCRIPT)):
